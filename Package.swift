@@ -1,0 +1,93 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target of this package: Swift 6 mode, no warning left behind.
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+
+let package = Package(
+    name: "orderwire",
+    products: [
+        .executable(name: "orderwire", targets: ["orderwire"]),
+        .executable(name: "protoc-gen-orderwire", targets: ["protoc-gen-orderwire"]),
+        .library(name: "RPCServer", targets: ["RPCServer"]),
+        .library(name: "RPCClient", targets: ["RPCClient"]),
+        .library(name: "ProtoShop", targets: ["ProtoShop"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    ],
+    targets: [
+        // The C libraries: a module map and a shim each.
+        .systemLibrary(name: "CZeroMQ"),
+        .systemLibrary(name: "CMongoC", pkgConfig: "libmongoc-1.0"),
+        .systemLibrary(name: "CProtobufC"),
+
+        // Their wrappers, each the only importer of its library.
+        .target(name: "ZeroMQ", dependencies: ["CZeroMQ"], swiftSettings: strict),
+        .target(name: "MongoDB", dependencies: ["CMongoC"], swiftSettings: strict),
+        .target(name: "Protobuf", dependencies: ["CProtobufC"], swiftSettings: strict),
+
+        // Generated from protos/ by `make protos`.
+        .target(name: "CProto", dependencies: ["CProtobufC"], path: "Sources/Proto/C", publicHeadersPath: "."),
+        .target(name: "ProtoRuntime", dependencies: ["CProto", "Protobuf"], path: "Sources/Proto/Runtime", swiftSettings: strict),
+        .target(name: "ProtoEcho", dependencies: ["CProto", "Protobuf", "RPC"], path: "Sources/Proto/Echo", swiftSettings: strict),
+        .target(name: "ProtoShop", dependencies: ["CProto", "Protobuf", "RPC"], path: "Sources/Proto/Shop", swiftSettings: strict),
+        .executableTarget(name: "protoc-gen-orderwire", dependencies: ["CProto", "Protobuf"], swiftSettings: strict),
+
+        // The RPC runtime.
+        .target(name: "RPC", dependencies: ["Protobuf", "ProtoRuntime"], swiftSettings: strict),
+        .target(
+            name: "RPCServer",
+            dependencies: [
+                "RPC", "ZeroMQ",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "RPCClient",
+            dependencies: ["RPC", "ZeroMQ", .product(name: "DequeModule", package: "swift-collections")],
+            swiftSettings: strict),
+
+        // The shop, a user of the runtime.
+        .target(name: "EmbeddedMongoDB", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
+        .target(
+            name: "Shop",
+            dependencies: [
+                "RPCServer", "ProtoShop", "MongoDB",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "orderwire",
+            dependencies: [
+                "Shop", "RPCServer", "RPCClient", "ProtoShop", "EmbeddedMongoDB",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+
+        .executableTarget(
+            name: "bench-echo", dependencies: ["RPCServer", "RPCClient", "ProtoEcho"], path: "bench/echo",
+            swiftSettings: strict),
+
+        // Tests. TestSupport holds what several of them need.
+        .target(name: "TestSupport", dependencies: ["EmbeddedMongoDB"], path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "MongoDBTests", dependencies: ["MongoDB", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "EmbeddedMongoDBTests", dependencies: ["EmbeddedMongoDB", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ProtobufTests", dependencies: ["Protobuf", "ProtoRuntime", "ProtoShop", "ProtoEcho"], swiftSettings: strict),
+        .testTarget(name: "RPCTests", dependencies: ["RPC"], swiftSettings: strict),
+        .testTarget(
+            name: "RuntimeTests", dependencies: ["RPCServer", "RPCClient", "ProtoEcho", "ZeroMQ", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(name: "ShopTests", dependencies: ["Shop", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "HouseTests", swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["Shop", "RPCClient", "ProtoShop", "MongoDB", "TestSupport"],
+            swiftSettings: strict),
+    ]
+)
