@@ -31,7 +31,8 @@ let package = Package(
         .target(name: "Protobuf", dependencies: ["CProtobufC"], swiftSettings: strict),
 
         // Generated from protos/ by `make protos`.
-        .target(name: "CProto", dependencies: ["CProtobufC"], path: "Sources/Proto/C", publicHeadersPath: "."),
+        .target(name: "CProto", dependencies: ["CProtobufC"], path: "Sources/Proto/C", publicHeadersPath: ".",
+            linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(name: "ProtoRuntime", dependencies: ["CProto", "Protobuf"], path: "Sources/Proto/Runtime", swiftSettings: strict),
         .target(name: "ProtoEcho", dependencies: ["CProto", "Protobuf", "RPC"], path: "Sources/Proto/Echo", swiftSettings: strict),
         .target(name: "ProtoShop", dependencies: ["CProto", "Protobuf", "RPC"], path: "Sources/Proto/Shop", swiftSettings: strict),
