@@ -1,0 +1,47 @@
+# What a person or CI runs. Everything sets up first; `make setup` alone does only that.
+.PHONY: help setup build test demo protos protos-check lint examples bench-echo check-long clean
+.DEFAULT_GOAL := build
+
+SWIFT_BUILD := swift build -c release
+CACHE := $(or $(ORDERWIRE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/orderwire)
+PEERS := $(patsubst %/Makefile,%,$(wildcard bench/peers/*/Makefile))
+
+setup:                    ## packages, Python tools, mongod, Chinook
+	@scripts/setup
+
+build: setup              ## the release build
+	$(SWIFT_BUILD)
+
+test: setup               ## all tests
+	swift test --disable-xctest
+
+demo: setup               ## a server, 3,503 products, 412 orders, their completions
+	$(SWIFT_BUILD) --product orderwire
+	@scripts/demo
+
+protos: setup             ## regenerate what comes from protos/
+	scripts/generate-protos
+
+protos-check: setup       ## fails where protos/ and the committed code differ
+	scripts/generate-protos --check
+
+lint: setup               ## buf's rules for the API
+	"$(CACHE)/venv/bin/buf" lint protos
+
+examples: setup           ## packages that use the checkout as a library
+	@set -e; for package in examples/*/Package.swift; do \
+	  swift build --package-path "$$(dirname $$package)"; done
+
+bench-echo: setup         ## calls a second through the whole runtime, beside libzmq in C
+	$(SWIFT_BUILD) --product bench-echo
+	@set -e; for peer in $(PEERS); do $(MAKE) -s -C $$peer; done
+	@bench/echo/run
+
+check-long: setup         ## the tests with their long selections
+	ORDERWIRE_LONG=1 swift test --disable-xctest
+
+clean:                    ## build folders; what was downloaded stays
+	rm -rf .build examples/*/.build bench/peers/*/build
+
+help:                     ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 16
