@@ -24,9 +24,11 @@ let package = Package(
         .systemLibrary(name: "CZeroMQ"),
         .systemLibrary(name: "CMongoC", pkgConfig: "libmongoc-1.0"),
         .systemLibrary(name: "CProtobufC"),
+        // Linux calls that the Glibc module does not show.
+        .systemLibrary(name: "CLinux"),
 
         // Their wrappers, each the only importer of its library.
-        .target(name: "ZeroMQ", dependencies: ["CZeroMQ"], swiftSettings: strict),
+        .target(name: "ZeroMQ", dependencies: ["CZeroMQ", "CLinux"], swiftSettings: strict),
         .target(name: "MongoDB", dependencies: ["CMongoC"], swiftSettings: strict),
         .target(name: "Protobuf", dependencies: ["CProtobufC"], swiftSettings: strict),
 
