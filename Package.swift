@@ -65,10 +65,11 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
+        .target(name: "Terminal", swiftSettings: strict),
         .executableTarget(
             name: "orderwire",
             dependencies: [
-                "Shop", "RPCServer", "RPCClient", "ProtoShop", "EmbeddedMongoDB",
+                "Terminal", "Shop", "RPCServer", "RPCClient", "ProtoShop", "EmbeddedMongoDB",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -88,6 +89,7 @@ let package = Package(
             name: "RuntimeTests", dependencies: ["RPCServer", "RPCClient", "ProtoEcho", "ZeroMQ", "TestSupport"],
             swiftSettings: strict),
         .testTarget(name: "ShopTests", dependencies: ["Shop", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "TerminalTests", dependencies: ["Terminal"], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests", dependencies: ["Shop", "RPCClient", "ProtoShop", "MongoDB", "TestSupport"],

@@ -24,8 +24,11 @@ enum HouseRules {
         "RPCServer": ["RPC", "ZeroMQ", "Protobuf", "ProtoRuntime"],
         "RPCClient": ["RPC", "ZeroMQ", "Protobuf", "ProtoRuntime"],
         "EmbeddedMongoDB": [],
+        "Terminal": [],
         "Shop": ["RPC", "RPCServer", "Protobuf", "ProtoRuntime", "ProtoShop", "MongoDB"],
-        "orderwire": ["Shop", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "EmbeddedMongoDB"],
+        "orderwire": [
+            "Terminal", "Shop", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "EmbeddedMongoDB",
+        ],
         "protoc-gen-orderwire": ["CProto", "Protobuf"],
     ]
 
@@ -35,10 +38,12 @@ enum HouseRules {
         "RPCClient": ["DequeModule", "HeapModule"],
         "EmbeddedMongoDB": ["Logging"],
         "Shop": ["Logging", "Crypto"],
-        "orderwire": ["Logging", "ArgumentParser"],
+        "orderwire": [
+            "Terminal", "Shop", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "EmbeddedMongoDB",
+        ],
     ]
 
-    static let toolchain: Set<String> = ["Swift", "Glibc", "Synchronization", "FoundationEssentials"]
+    static let toolchain: Set<String> = ["Swift", "Glibc", "CLinux", "Synchronization", "FoundationEssentials"]
 
     /// The only module that may name a C library's functions.
     static let owners: [(prefix: String, module: String)] = [
