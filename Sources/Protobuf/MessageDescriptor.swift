@@ -1,0 +1,21 @@
+internal import CProtobufC
+
+/// protobuf-c's description of a message: what drives the checks before decoding, and ProtoJSON.
+public struct MessageDescriptor: @unchecked Sendable {
+    // protoc-c emits descriptors as constants: nobody ever writes to one.
+    let pointer: UnsafePointer<ProtobufCMessageDescriptor>
+
+    /// Learns the descriptor from protoc-c's `..._init` function for the message. (The descriptor itself is a C constant,
+    /// whose address Swift does not reveal.)
+    public init<CMessage>(_ initialize: (UnsafeMutablePointer<CMessage>) -> Void) {
+        pointer = withUnsafeTemporaryAllocation(of: CMessage.self, capacity: 1) { storage in
+            let message = storage.baseAddress!
+            initialize(message)
+            return UnsafeRawPointer(message).load(as: ProtobufCMessage.self).descriptor
+        }
+    }
+
+    init(_ pointer: UnsafePointer<ProtobufCMessageDescriptor>) {
+        self.pointer = pointer
+    }
+}

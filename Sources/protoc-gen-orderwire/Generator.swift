@@ -1,0 +1,31 @@
+import CProto
+
+/// From protoc's request to the generated files.
+enum Generator {
+    /// What protoc asks for, read through protobuf-c.
+    static func generate(
+        _ request: UnsafeMutablePointer<Google__Protobuf__Compiler__CodeGeneratorRequest>
+    ) throws(PluginError) -> [(name: String, content: String)] {
+        let parameters = try Parameters(parsing: text(request.pointee.parameter))
+        let wanted = Set(
+            UnsafeBufferPointer(start: request.pointee.file_to_generate, count: request.pointee.n_file_to_generate)
+                .map { text($0) })
+        var all: [SchemaFile] = []
+        for file in elements(request.pointee.proto_file, request.pointee.n_proto_file) {
+            all.append(try SchemaReader.read(file, isGenerated: wanted.contains(text(file.pointee.name))))
+        }
+        let generated = all.filter { wanted.contains($0.name) }
+        try Refusals.check(generated, all: all)
+
+        let names = SwiftNames(all, parameters)
+        let localPackages = parameters.part == .services ? [] : Set(generated.map(\.package))
+        var namespaces = Set<String>()
+        return generated.compactMap { file in
+            let isFirst = namespaces.insert(names.namespace(ofPackage: file.package)).inserted
+            return FileGenerator(
+                file: file, names: names, parameters: parameters, localPackages: localPackages,
+                definesNamespace: isFirst && parameters.part != .services
+            ).generated()
+        }
+    }
+}

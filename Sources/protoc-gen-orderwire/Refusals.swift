@@ -1,0 +1,66 @@
+/// What compiles as .proto, but does not work through protobuf-c.
+struct Refusals {
+    private let messages: [String: SchemaMessage]
+
+    /// Throws for the first such thing in the files to generate. `all` also holds the files they import.
+    static func check(_ generated: [SchemaFile], all: [SchemaFile]) throws(PluginError) {
+        var messages: [String: SchemaMessage] = [:]
+        func collect(_ list: [SchemaMessage]) {
+            for message in list {
+                messages[message.fullName] = message
+                collect(message.messages)
+            }
+        }
+        for file in all { collect(file.messages) }
+        let refusals = Refusals(messages: messages)
+        for file in generated {
+            try refusals.check(file.messages)
+        }
+    }
+
+    private func check(_ list: [SchemaMessage]) throws(PluginError) {
+        for message in list {
+            try checkNames(message)
+            if let path = path(from: message.fullName, to: message.fullName, visited: []) {
+                throw PluginError(
+                    message.fullName,
+                    "recursive by way of \(path); protobuf-c unpacks such a message without any limit of depth")
+            }
+            try check(message.messages)
+        }
+    }
+
+    private func checkNames(_ message: SchemaMessage) throws(PluginError) {
+        for field in message.fields {
+            let place = "\(message.fullName).\(field.name)"
+            if field.name.lowercased() == "base" {
+                throw PluginError(place, "protobuf-c has a struct field of that name itself")
+            }
+            if let oneof = field.oneof, message.oneofs[oneof].name == "_" + field.name {
+                throw PluginError(place, "protobuf-c has no proto3 optional: use a message, a oneof, or let 0 mean unset")
+            }
+            if case .repeated(.message(let name)) = field.kind, looksLikeEntry(name, of: field, in: message) {
+                throw PluginError(place, "protobuf-c cannot tell it from a map: give \(name) another name")
+            }
+        }
+    }
+
+    private func looksLikeEntry(_ name: String, of field: SchemaField, in message: SchemaMessage) -> Bool {
+        name == "\(message.fullName).\(SwiftNames.upperCamel(field.name))Entry"
+            && messages[name].map { $0.fields.map(\.name) == ["key", "value"] } == true
+    }
+
+    /// The field path by which a message contains `target`.
+    private func path(from name: String, to target: String, visited: Set<String>) -> String? {
+        guard let message = messages[name], !visited.contains(name) else { return nil }
+        for field in message.fields {
+            switch field.kind {
+            case .singular(.message(let inner)), .repeated(.message(let inner)), .map(_, .message(let inner), _):
+                if inner == target { return field.name }
+                if let rest = path(from: inner, to: target, visited: visited.union([name])) { return "\(field.name).\(rest)" }
+            default: break
+            }
+        }
+        return nil
+    }
+}
