@@ -29,7 +29,10 @@ let package = Package(
 
         // Their wrappers, each the only importer of its library.
         .target(name: "ZeroMQ", dependencies: ["CZeroMQ", "CLinux"], swiftSettings: strict),
-        .target(name: "MongoDB", dependencies: ["CMongoC"], swiftSettings: strict),
+        .target(
+            name: "MongoDB", dependencies: ["CMongoC"],
+            // Views of a row and cursors do not outlive what they borrow from.
+            swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
         .target(name: "Protobuf", dependencies: ["CProtobufC"], swiftSettings: strict),
 
         // Generated from protos/ by `make protos`.

@@ -1,0 +1,51 @@
+internal import CMongoC
+
+/// An index to be created.
+package struct Index: Sendable {
+    package var name: String
+    package var keys: Document
+    package var unique: Bool
+    /// Only documents that match are in the index.
+    package var partialFilter: Document?
+    /// Documents are deleted this long after the date in the (single) key.
+    package var expireAfter: Duration?
+
+    package init(
+        _ name: String, keys: Document, unique: Bool = false, partialFilter: Document? = nil, expireAfter: Duration? = nil
+    ) {
+        self.name = name
+        self.keys = keys
+        self.unique = unique
+        self.partialFilter = partialFilter
+        self.expireAfter = expireAfter
+    }
+}
+
+extension Collection {
+    /// Creates the indexes that do not exist yet; one of the same name but another form is an error. A no-op takes
+    /// about a millisecond.
+    package func createIndexes(_ indexes: [Index], timeLimit: Duration? = nil) throws(MongoError) {
+        let command = Document { command in
+            command.append("createIndexes", name)
+            command.array("indexes") { array in
+                for index in indexes {
+                    array.document { entry in
+                        entry.append("key", index.keys)
+                        entry.append("name", index.name)
+                        if index.unique { entry.append("unique", true) }
+                        if let filter = index.partialFilter { entry.append("partialFilterExpression", filter) }
+                        if let expiry = index.expireAfter { entry.append("expireAfterSeconds", expiry.components.seconds) }
+                    }
+                }
+            }
+        }
+        let options = try options(timeLimit)
+        try command.withUnsafeBSON { (command) throws(MongoError) in
+            try withReply { reply, error in
+                mongoc_collection_write_command_with_opts(handle, command, options.bson, reply, error)
+            } read: { (succeeded, reply, error) throws(MongoError) in
+                if !succeeded { throw MongoError(error, reply: reply) }
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+internal import CMongoC
+
+/// How a query runs. What is nil or zero is not sent.
+package struct FindOptions: Sendable {
+    package var sort: Document?
+    package var projection: Document?
+    package var skip: Int
+    package var limit: Int
+    /// The name of the index to use; `_id_` is that of `_id`.
+    package var hint: String?
+    /// Not in a transaction, which has one of its own.
+    package var readConcern: ReadConcern?
+    /// What the caller has left; bounds `maxTimeMS`.
+    package var timeLimit: Duration?
+
+    package init(
+        sort: Document? = nil, projection: Document? = nil, skip: Int = 0, limit: Int = 0, hint: String? = nil,
+        readConcern: ReadConcern? = nil, timeLimit: Duration? = nil
+    ) {
+        self.sort = sort
+        self.projection = projection
+        self.skip = skip
+        self.limit = limit
+        self.hint = hint
+        self.readConcern = readConcern
+        self.timeLimit = timeLimit
+    }
+}
+
+extension Collection {
+    /// The matching documents. Nothing is sent before the cursor's first `next()`, which throws what goes wrong.
+    @_lifetime(copy self)
+    package func find(_ filter: Document, _ findOptions: FindOptions = FindOptions()) throws(MongoError) -> Cursor {
+        let options = try options(findOptions.timeLimit)
+        options.append("sort", findOptions.sort)
+        options.append("projection", findOptions.projection)
+        if findOptions.skip > 0 { options.append("skip", Int64(findOptions.skip)) }
+        if findOptions.limit > 0 {
+            options.append("limit", Int64(findOptions.limit))
+            // All rows in the first reply: the server's default is 101 rows, then another round trip.
+            options.append("batchSize", Int64(findOptions.limit) + 1)
+        }
+        options.append("hint", findOptions.hint)
+        options.append(findOptions.readConcern)
+        let bson = try filter.checked()
+        defer { withExtendedLifetime(filter) {} }
+        guard let cursor = mongoc_collection_find_with_opts(handle, bson, options.bson, nil) else {
+            preconditionFailure("libmongoc reports a failed query through its cursor")
+        }
+        return tied(Cursor(stealing: cursor), to: self)
+    }
+
+    /// Hands the first matching document to `read`; nil if there is none.
+    package func findOne<R>(
+        _ filter: Document, _ options: FindOptions = FindOptions(), read: (DocumentView) throws(MongoError) -> R
+    ) throws(MongoError) -> R? {
+        var options = options
+        options.limit = 1
+        var cursor = try find(filter, options)
+        guard let row = try cursor.next() else { return nil }
+        return try read(row)
+    }
+
+    /// A copy of the first matching document; nil if there is none.
+    package func findOne(_ filter: Document, _ options: FindOptions = FindOptions()) throws(MongoError) -> Document? {
+        try findOne(filter, options) { Document(copying: $0) }
+    }
+
+    /// Runs an aggregation pipeline.
+    @_lifetime(copy self)
+    package func aggregate(
+        _ pipeline: [Document], hint: String? = nil, readConcern: ReadConcern? = nil, timeLimit: Duration? = nil
+    ) throws(MongoError) -> Cursor {
+        let options = try options(timeLimit)
+        options.append("hint", hint)
+        options.append(readConcern)
+        let stages = Document { $0.append("pipeline", pipeline) }
+        let bson = try stages.checked()
+        defer { withExtendedLifetime(stages) {} }
+        guard let cursor = mongoc_collection_aggregate(handle, MONGOC_QUERY_NONE, bson, options.bson, nil) else {
+            preconditionFailure("libmongoc reports a failed pipeline through its cursor")
+        }
+        return tied(Cursor(stealing: cursor), to: self)
+    }
+
+    /// How many documents match, counted on the server.
+    package func count(
+        _ filter: Document, skip: Int = 0, limit: Int = 0, hint: String? = nil, readConcern: ReadConcern? = nil,
+        timeLimit: Duration? = nil
+    ) throws(MongoError) -> Int64 {
+        var pipeline = [Document { $0.append("$match", filter) }]
+        if skip > 0 { pipeline.append(Document { $0.append("$skip", skip) }) }
+        if limit > 0 { pipeline.append(Document { $0.append("$limit", limit) }) }
+        pipeline.append(Document { $0.append("$count", "n") })
+        var cursor = try aggregate(pipeline, hint: hint, readConcern: readConcern, timeLimit: timeLimit)
+        guard let row = try cursor.next() else { return 0 }
+        return try row.int64("n")
+    }
+}

@@ -1,0 +1,117 @@
+internal import CMongoC
+
+/// A `bson_t` that is somebody's: appends and bytes, below the types that own one.
+///
+/// libbson aligns `bson_t` and `bson_iter_t` to 128 bytes, which Swift does not import; they are opaque pointers here,
+/// and the short-lived ones lie in memory that `withAlignedRoom` lends.
+struct RawBSON {
+    let handle: OpaquePointer
+
+    init(_ handle: OpaquePointer) {
+        self.handle = handle
+    }
+
+    var bytes: UnsafePointer<UInt8> {
+        bson_get_data(handle)
+    }
+
+    /// A BSON document begins with its own length.
+    var count: Int {
+        Int(Int32(littleEndian: UnsafeRawPointer(bytes).loadUnaligned(as: Int32.self)))
+    }
+
+    func append(_ key: UnsafePointer<CChar>, _ length: Int32, _ value: String) -> Bool {
+        var value = value
+        // A Swift string is valid UTF-8 by construction, and its length is passed, so that a NUL inside does not cut it.
+        return value.withUTF8 { append(key, length, utf8: $0) }
+    }
+
+    func append(_ key: UnsafePointer<CChar>, _ length: Int32, utf8 bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let count = Int32(exactly: bytes.count) else { return false }
+        guard let base = bytes.baseAddress else { return bson_append_utf8(handle, key, length, "", 0) }
+        return base.withMemoryRebound(to: CChar.self, capacity: bytes.count) { text in
+            bson_append_utf8(handle, key, length, text, count)
+        }
+    }
+
+    func append(_ key: UnsafePointer<CChar>, _ length: Int32, binary: [UInt8], _ subtype: bson_subtype_t) -> Bool {
+        guard let count = UInt32(exactly: binary.count) else { return false }
+        return binary.withUnsafeBufferPointer { bytes in
+            // libbson wants an address even for no bytes.
+            withUnsafePointer(to: UInt8(0)) { bson_append_binary(handle, key, length, subtype, bytes.baseAddress ?? $0, count) }
+        }
+    }
+
+    func append(_ key: UnsafePointer<CChar>, _ length: Int32, _ value: Document) -> Bool {
+        guard let other = value.handle else { return false }
+        defer { withExtendedLifetime(value) {} }
+        return bson_append_document(handle, key, length, other)
+    }
+
+    func append(_ key: UnsafePointer<CChar>, _ length: Int32, documentAt base: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        withAlignedRoom { borrowed in
+            bson_init_static(borrowed, base, count) && bson_append_document(handle, key, length, borrowed)
+        }
+    }
+
+    func append(_ key: UnsafePointer<CChar>, _ length: Int32, valueAt position: BSONPosition) -> Bool {
+        position.withIterator { bson_append_iter(handle, key, length, $0) } ?? false
+    }
+
+    func appendDocument<E: Error>(
+        _ key: UnsafePointer<CChar>, _ length: Int32, _ build: (inout DocumentBuilder) throws(E) -> Void
+    ) throws(E) -> Bool {
+        // The child writes into the parent's buffer; libbson keeps pointers to both until its end.
+        try withAlignedRoom { (child) throws(E) -> Bool in
+            guard bson_append_document_begin(handle, key, length, child) else { return false }
+            var builder = DocumentBuilder(RawBSON(child))
+            defer { bson_append_document_end(handle, child) }
+            try build(&builder)
+            return !builder.overflowed
+        }
+    }
+
+    func appendArray<E: Error>(
+        _ key: UnsafePointer<CChar>, _ length: Int32, _ build: (inout ArrayBuilder) throws(E) -> Void
+    ) throws(E) -> Bool {
+        try withAlignedRoom { (child) throws(E) -> Bool in
+            guard bson_append_array_begin(handle, key, length, child) else { return false }
+            var builder = ArrayBuilder(RawBSON(child))
+            defer { bson_append_array_end(handle, child) }
+            try build(&builder)
+            return !builder.overflowed
+        }
+    }
+}
+
+/// The place of one field in a document's bytes; libbson's iterator is made from it anew for each look.
+struct BSONPosition {
+    let base: UnsafePointer<UInt8>
+    let count: Int
+    let offset: UInt32
+    let keyLength: UInt32
+
+    /// Calls `body` with an iterator that stands on the field.
+    func withIterator<R>(_ body: (OpaquePointer) -> R) -> R? {
+        withAlignedRoom { iterator in
+            guard bson_iter_init_from_data_at_offset(iterator, base, count, offset, keyLength) else { return nil }
+            return body(iterator)
+        }
+    }
+
+    /// The field that `iterator` stands on, in the document at `base`.
+    init(of iterator: OpaquePointer, base: UnsafePointer<UInt8>, count: Int) {
+        self.base = base
+        self.count = count
+        offset = bson_iter_offset(iterator)
+        keyLength = bson_iter_key_len(iterator)
+    }
+}
+
+/// Lends stack memory for one `bson_t` or `bson_iter_t`: both are at most 128 bytes large, and aligned to 128.
+func withAlignedRoom<R: ~Copyable, E: Error>(_ body: (OpaquePointer) throws(E) -> R) throws(E) -> R {
+    try withUnsafeTemporaryAllocation(byteCount: 256, alignment: 16) { (room) throws(E) -> R in
+        guard let base = room.baseAddress else { preconditionFailure("a buffer of 256 bytes has an address") }
+        return try body(OpaquePointer(base.alignedUp(toMultipleOf: 128)))
+    }
+}
