@@ -20,7 +20,7 @@ package struct ConnectionEvents: OptionSet, Sendable {
 /// Reads what a monitored socket publishes. Belongs to one thread, which must read it promptly.
 package struct ConnectionMonitor: ~Copyable {
     package let socket: Socket
-    private let frame = Message()
+    private let frame = Frame()
 
     package init(endpoint: String) throws(ZeroMQError) {
         let socket = try Socket(.pair)

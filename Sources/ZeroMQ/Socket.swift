@@ -87,7 +87,7 @@ package struct Socket: ~Copyable {
     }
 
     /// Sends a frame without waiting. Once sent, `message` is empty.
-    package func send(_ message: Message, more: Bool) throws(ZeroMQError) -> SendOutcome {
+    package func send(_ message: Frame, more: Bool) throws(ZeroMQError) -> SendOutcome {
         let flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)
         return try outcome(of: retryingInterrupts { zmq_msg_send(message.raw, handle, flags) })
     }
@@ -118,7 +118,7 @@ package struct Socket: ~Copyable {
     }
 
     /// Receives a frame into `message` without waiting; what it held before is let go.
-    package func receive(into message: Message) throws(ZeroMQError) -> ReceiveOutcome {
+    package func receive(into message: Frame) throws(ZeroMQError) -> ReceiveOutcome {
         if retryingInterrupts({ zmq_msg_recv(message.raw, handle, ZMQ_DONTWAIT) }) >= 0 {
             return zmq_msg_more(message.raw) != 0 ? .more : .last
         }

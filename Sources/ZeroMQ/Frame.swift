@@ -4,7 +4,7 @@ internal import CZeroMQ
 ///
 /// The `zmq_msg_t` has an address of its own that never changes, because libzmq keeps up to 33 bytes of content inside it:
 /// a pointer into a copy on the stack would dangle. Not to be used by two threads at the same time; passing it on is fine.
-package final class Message: @unchecked Sendable {
+package final class Frame: @unchecked Sendable {
     let raw: UnsafeMutablePointer<zmq_msg_t>
 
     /// An empty frame, to receive into.
@@ -34,8 +34,8 @@ package final class Message: @unchecked Sendable {
     }
 
     /// Another frame with the same content; long content is shared and counted by libzmq, not copied.
-    package func sharedCopy() -> Message {
-        let copy = Message()
+    package func sharedCopy() -> Frame {
+        let copy = Frame()
         zmq_msg_copy(copy.raw, raw)
         return copy
     }

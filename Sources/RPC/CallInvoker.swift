@@ -1,0 +1,25 @@
+public import Protobuf
+
+/// What a caller says about one call.
+public struct CallOptions: Sendable {
+    /// How long the call may take in all; nil: the channel's default.
+    public var timeout: Duration?
+    /// Pairs that travel with the call.
+    public var metadata: [(key: String, value: String)]
+    /// W3C trace context of the caller ("00-<trace id>-<span id>-<flags>"), where it has one.
+    public var traceparent: String?
+
+    public init(timeout: Duration? = nil, metadata: [(key: String, value: String)] = [], traceparent: String? = nil) {
+        self.timeout = timeout
+        self.metadata = metadata
+        self.traceparent = traceparent
+    }
+}
+
+/// Carries out calls: what a generated client stub stands on.
+public protocol CallInvoker: Sendable {
+    /// Sends `request` and waits for the response. Cancelling the task cancels the call.
+    func call<Request: Message, Response: Message>(
+        _ method: MethodDescriptor<Request, Response>, _ request: Request, options: CallOptions
+    ) async throws(RPCError) -> Response
+}

@@ -1,0 +1,101 @@
+public import Protobuf
+
+/// What carries out a method, and how its calls are handed over.
+///
+/// There is one primitive underneath: a handler gets calls, and answers each of them once. The factory methods are ways to
+/// say which calls. Bodies run on a worker thread of the server and may block.
+public struct Handler<Request: Message, Response: Message>: Sendable {
+    let policy: DispatchPolicy
+    let handle: @Sendable ([any IncomingCall]) -> Void
+
+    /// One call at a time: returns the response or throws why not.
+    ///
+    /// - Parameter concurrency: most calls of this method that run at once.
+    public static func unary(
+        concurrency: Int = .max,
+        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Response
+    ) -> Handler {
+        Handler(policy: DispatchPolicy(gather: .one, concurrency: concurrency)) { calls in
+            for call in calls {
+                answer([call], body)
+            }
+        }
+    }
+
+    /// One call at a time, which may be answered after the body has returned: the worker is free meanwhile.
+    public static func parked(
+        concurrency: Int = .max,
+        _ body: @escaping @Sendable (ServerCall<Request, Response>) -> Void
+    ) -> Handler {
+        Handler(policy: DispatchPolicy(gather: .one, concurrency: concurrency, mayPark: true)) { calls in
+            for call in decoded(calls) { body(call) }
+        }
+    }
+
+    /// All calls of this method that wait, together: a free worker takes them, and none waits for others to come.
+    ///
+    /// - Parameters:
+    ///   - concurrency: most batches that run at once.
+    ///   - maxCalls: most calls in a batch.
+    ///   - maxBytes: most payload bytes in a batch; a single larger call is a batch of its own.
+    public static func gathered(
+        concurrency: Int = 1, maxCalls: Int = 256, maxBytes: Int = 1 << 20,
+        _ body: @escaping @Sendable ([ServerCall<Request, Response>]) -> Void
+    ) -> Handler {
+        let policy = DispatchPolicy(gather: .all, concurrency: concurrency, maxCalls: maxCalls, maxBytes: maxBytes)
+        return Handler(policy: policy) { calls in
+            let batch = decoded(calls)
+            if !batch.isEmpty { body(batch) }
+        }
+    }
+
+    /// Calls with equal request bytes that wait together are carried out once, for all of them. The execution starts
+    /// after each of them has arrived, so nobody gets an older state than alone. Only for methods without side effects
+    /// whose response is the same for everybody: the context is that of the first of them.
+    public static func coalesced(
+        concurrency: Int = .max, maxCalls: Int = 1024,
+        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Response
+    ) -> Handler {
+        Handler(policy: DispatchPolicy(gather: .equalPayloads, concurrency: concurrency, maxCalls: maxCalls)) { calls in
+            answer(calls, body)
+        }
+    }
+
+    /// Carries out `body` once with the first call's request and gives all calls the outcome.
+    private static func answer(
+        _ calls: [any IncomingCall], _ body: (Request, CallContext) throws(RPCError) -> Response
+    ) {
+        guard let first = calls.first else { return }
+        do throws(RPCError) {
+            let request = try decode(first)
+            first.reply(try body(request, CallContext(first)), sharedWith: calls.dropFirst())
+        } catch {
+            for call in calls { call.fail(error) }
+        }
+    }
+
+    private static func decode(_ call: any IncomingCall) throws(RPCError) -> Request {
+        do throws(DecodingError) {
+            return try call.withPayload { (bytes) throws(DecodingError) in try Request(serializedBytes: bytes) }
+        } catch {
+            throw RPCError(
+                .invalidArgument, reason: "MALFORMED_REQUEST",
+                "the payload is no valid \(Request.messageName): \(error.field): \(error.reason)", disposition: .notExecuted,
+                fieldViolations: [.init(field: error.field, description: error.reason)])
+        }
+    }
+
+    /// The calls whose payload decodes; the others are answered.
+    private static func decoded(_ calls: [any IncomingCall]) -> [ServerCall<Request, Response>] {
+        var batch: [ServerCall<Request, Response>] = []
+        batch.reserveCapacity(calls.count)
+        for call in calls {
+            do throws(RPCError) {
+                batch.append(ServerCall(request: try decode(call), call: call))
+            } catch {
+                call.fail(error)
+            }
+        }
+        return batch
+    }
+}

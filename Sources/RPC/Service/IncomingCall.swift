@@ -1,0 +1,67 @@
+public import Protobuf
+
+/// A call as the transport hands it to a handler: bytes in, one answer out. Handlers see it as a typed `ServerCall`.
+///
+/// It is answered once; a second answer is a defect of the handler and is ignored. All members may be used by any thread.
+public protocol IncomingCall: AnyObject, Sendable {
+    /// Who is calling.
+    var identity: Identity { get }
+    /// When the call's time is over. The transport answers it by itself then.
+    var deadline: Deadline { get }
+    /// Whether nobody waits for the answer any more: cancelled, timed out, or the caller is gone.
+    var isAbandoned: Bool { get }
+    /// W3C trace context of the caller, where it sent one.
+    var traceparent: String? { get }
+    /// Pairs that travelled with the call.
+    var metadata: [(key: String, value: String)] { get }
+
+    /// The request's bytes, valid inside `body` only.
+    func withPayload<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result
+
+    /// Answers this call and, with the same bytes, which are encoded once, `followers`.
+    func reply(_ response: some Message, sharedWith followers: ArraySlice<any IncomingCall>)
+
+    /// Answers the call with a failure.
+    func fail(_ error: RPCError)
+}
+
+/// What a handler may know about the call that it works on.
+public struct CallContext: Sendable {
+    private let call: any IncomingCall
+
+    package init(_ call: any IncomingCall) { self.call = call }
+
+    /// Who is calling.
+    public var identity: Identity { call.identity }
+    /// When the call's time is over.
+    public var deadline: Deadline { call.deadline }
+    /// Whether nobody waits for the answer any more.
+    public var isAbandoned: Bool { call.isAbandoned }
+    /// W3C trace context of the caller, where it sent one.
+    public var traceparent: String? { call.traceparent }
+    /// Pairs that travelled with the call.
+    public var metadata: [(key: String, value: String)] { call.metadata }
+}
+
+/// A call with its decoded request: to be answered once, from any thread, at any time before its deadline.
+public struct ServerCall<Request: Message, Response: Message>: Sendable {
+    /// What is asked.
+    public let request: Request
+    private let call: any IncomingCall
+
+    package init(request: Request, call: any IncomingCall) {
+        self.request = request
+        self.call = call
+    }
+
+    /// Who asks, and how long there is.
+    public var context: CallContext { CallContext(call) }
+
+    /// Answers the call.
+    public func reply(_ response: Response) { call.reply(response, sharedWith: []) }
+
+    /// Answers the call with a failure.
+    public func fail(_ error: RPCError) { call.fail(error) }
+}

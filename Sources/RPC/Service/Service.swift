@@ -1,0 +1,48 @@
+public import Protobuf
+
+/// Which waiting calls of a method are handed over together, and how many at once.
+package struct DispatchPolicy: Sendable {
+    package enum Gather: Sendable {
+        /// One call.
+        case one
+        /// All that wait.
+        case all
+        /// The first one, and all that wait with the same payload.
+        case equalPayloads
+    }
+
+    package var gather: Gather
+    /// Most batches of the method that run at once.
+    package var concurrency: Int
+    /// Most calls in a batch.
+    package var maxCalls: Int = 1
+    /// Most payload bytes in a batch, unless a single call is larger.
+    package var maxBytes: Int = .max
+    /// Whether a call may stay unanswered when the handler returns.
+    package var mayPark: Bool = false
+}
+
+/// A method with its handler, the types erased: one line of a server's method table.
+public struct MethodRegistration: Sendable {
+    package let fullName: String
+    package let id: UInt32
+    package let idempotency: Idempotency
+    package let policy: DispatchPolicy
+    package let handle: @Sendable ([any IncomingCall]) -> Void
+
+    public init<Request: Message, Response: Message>(
+        _ method: MethodDescriptor<Request, Response>, _ handler: Handler<Request, Response>
+    ) {
+        fullName = method.fullName
+        id = method.id
+        idempotency = method.idempotency
+        policy = handler.policy
+        handle = handler.handle
+    }
+}
+
+/// A set of methods that a server can carry out. Generated `Handlers` protocols refine it and fill in `registrations`.
+public protocol Service: Sendable {
+    /// One entry a method.
+    var registrations: [MethodRegistration] { get }
+}
