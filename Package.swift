@@ -80,6 +80,8 @@ let package = Package(
         .executableTarget(
             name: "bench-echo", dependencies: ["RPCServer", "RPCClient", "ProtoEcho"], path: "bench/echo",
             swiftSettings: strict),
+        .executableTarget(
+            name: "bench-codec", dependencies: ["ProtoEcho", "ProtoShop", "Protobuf"], path: "bench/codec", swiftSettings: strict),
 
         // Tests. TestSupport holds what several of them need.
         .target(name: "TestSupport", dependencies: ["EmbeddedMongoDB"], path: "Tests/TestSupport", swiftSettings: strict),

@@ -3,7 +3,7 @@ internal import CProtobufC
 /// protobuf-c's description of a message: what drives the checks before decoding, and ProtoJSON.
 public struct MessageDescriptor: @unchecked Sendable {
     // protoc-c emits descriptors as constants: nobody ever writes to one.
-    let pointer: UnsafePointer<ProtobufCMessageDescriptor>
+    let pointer: CMessageDescriptor
 
     /// Learns the descriptor from protoc-c's `..._init` function for the message. (The descriptor itself is a C constant,
     /// whose address Swift does not reveal.)
@@ -15,7 +15,7 @@ public struct MessageDescriptor: @unchecked Sendable {
         }
     }
 
-    init(_ pointer: UnsafePointer<ProtobufCMessageDescriptor>) {
+    init(_ pointer: CMessageDescriptor) {
         self.pointer = pointer
     }
 }

@@ -14,7 +14,7 @@ enum Decoder {
 
     /// The C form of checked bytes, in the arena.
     static func unpack(
-        _ bytes: UnsafeRawBufferPointer, _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>, _ arena: Arena
+        _ bytes: UnsafeRawBufferPointer, _ descriptor: CMessageDescriptor, _ arena: Arena
     ) throws(DecodingError) -> UnsafeRawPointer {
         let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
         guard let message = protobuf_c_message_unpack(descriptor, &arena.state.pointee.allocator, bytes.count, start) else {

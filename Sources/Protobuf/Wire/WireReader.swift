@@ -71,6 +71,15 @@ struct WireReader {
     }
 
     private mutating func varint(maxBytes: Int) throws(DecodingError) -> UInt64 {
+        // Most tags and lengths are one byte.
+        if position < end, case let byte = position.load(as: UInt8.self), byte < 0x80 {
+            position += 1
+            return UInt64(byte)
+        }
+        return try longVarint(maxBytes: maxBytes)
+    }
+
+    private mutating func longVarint(maxBytes: Int) throws(DecodingError) -> UInt64 {
         var value: UInt64 = 0
         for index in 0..<maxBytes {
             guard position < end else { throw DecodingError(reason: "ends inside a value") }

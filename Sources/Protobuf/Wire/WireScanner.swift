@@ -3,15 +3,13 @@ internal import CProtobufC
 /// Checks the bytes of a message before protobuf-c sees them: protobuf-c knows no limits, ends strings at U+0000, does not
 /// look at UTF-8, and merges a repeated submessage in quadratic time.
 struct WireScanner {
-    private typealias Descriptor = UnsafePointer<ProtobufCMessageDescriptor>
-
     private let limits: DecodingLimits
     /// Fields and elements that may still come.
     private var elementsLeft: Int
 
     /// Throws for the first thing in `bytes` that is not acceptable as a message of this type.
     static func check(
-        _ bytes: UnsafeRawBufferPointer, _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>, _ limits: DecodingLimits
+        _ bytes: UnsafeRawBufferPointer, _ descriptor: CMessageDescriptor, _ limits: DecodingLimits
     ) throws(DecodingError) {
         guard bytes.count <= limits.maxBytes else {
             throw DecodingError(reason: "\(bytes.count) bytes, more than \(limits.maxBytes)")
@@ -21,7 +19,7 @@ struct WireScanner {
         try scanner.checkMessage(WireReader(start, bytes.count), descriptor, depth: 1)
     }
 
-    private mutating func checkMessage(_ whole: WireReader, _ descriptor: Descriptor, depth: Int) throws(DecodingError) {
+    private mutating func checkMessage(_ whole: WireReader, _ descriptor: CMessageDescriptor, depth: Int) throws(DecodingError) {
         guard depth <= limits.maxDepth else { throw DecodingError(reason: "nested deeper than \(limits.maxDepth)") }
         var reader = whole
         var seen = SeenFields()
@@ -32,7 +30,7 @@ struct WireScanner {
                 try reader.skip(tag.wireType)
                 continue
             }
-            let field = descriptor.pointee.fields + index
+            let field = descriptor.field(index)
             do {
                 try checkField(&reader, tag.wireType, field, index, &seen, depth)
             } catch {
@@ -42,13 +40,13 @@ struct WireScanner {
     }
 
     private mutating func checkField(
-        _ reader: inout WireReader, _ wireType: WireType, _ field: UnsafePointer<ProtobufCFieldDescriptor>, _ index: Int,
+        _ reader: inout WireReader, _ wireType: WireType, _ field: CFieldDescriptor, _ index: Int,
         _ seen: inout SeenFields, _ depth: Int
     ) throws(DecodingError) {
         let type = field.pointee.type
         let expected = WireType(of: type)
         guard wireType == expected else {
-            guard wireType == .lengthPrefixed, field.pointee.label == PROTOBUF_C_LABEL_REPEATED else {
+            guard wireType == .lengthPrefixed, field.isRepeated else {
                 throw DecodingError(reason: "wire type \(wireType.rawValue) where \(expected.rawValue) is expected")
             }
             return try checkPacked(try reader.lengthPrefixed(), expected)
@@ -59,11 +57,10 @@ struct WireScanner {
         case PROTOBUF_C_TYPE_BYTES:
             _ = try stringBytes(&reader)
         case PROTOBUF_C_TYPE_MESSAGE:
-            if field.pointee.label != PROTOBUF_C_LABEL_REPEATED, !seen.insert(index) {
+            if !field.isRepeated, !seen.insert(index) {
                 throw DecodingError(reason: "occurs twice")
             }
-            let nested = field.pointee.descriptor.assumingMemoryBound(to: ProtobufCMessageDescriptor.self)
-            try checkMessage(try reader.lengthPrefixed(), nested, depth: depth + 1)
+            try checkMessage(try reader.lengthPrefixed(), field.message, depth: depth + 1)
         default:
             try reader.skip(wireType)
         }
@@ -101,10 +98,10 @@ struct WireScanner {
     /// Name of a field that was refused, with its index where it is repeated. Counts the elements only now: no good message
     /// pays for it.
     private static func name(
-        of field: UnsafePointer<ProtobufCFieldDescriptor>, in whole: WireReader, until end: UnsafeRawPointer
+        of field: CFieldDescriptor, in whole: WireReader, until end: UnsafeRawPointer
     ) -> String {
-        let name = String(cString: field.pointee.name)
-        guard field.pointee.label == PROTOBUF_C_LABEL_REPEATED else { return name }
+        let name = field.name
+        guard field.isRepeated else { return name }
         var reader = whole
         var count = 0
         do {
@@ -120,8 +117,8 @@ struct WireScanner {
     }
 }
 
-/// The singular submessages that a message has had, by index of the field.
-private struct SeenFields {
+/// The fields that a message has had, by index.
+struct SeenFields {
     private var low: UInt64 = 0
     private var high: [Int] = []
 
@@ -138,7 +135,7 @@ private struct SeenFields {
     }
 }
 
-extension UnsafePointer<ProtobufCMessageDescriptor> {
+extension CMessageDescriptor {
     /// Index of the field with this number: protoc-c lists runs of consecutive numbers.
     fileprivate func indexOfField(numbered number: UInt32) -> Int? {
         // Past the last run stands one more range, which tells where the run ends.

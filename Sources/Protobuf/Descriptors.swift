@@ -1,0 +1,65 @@
+internal import CProtobufC
+
+// protobuf-c's descriptors, as far as ProtoJSON and the checks before decoding read them.
+
+typealias CMessageDescriptor = UnsafePointer<ProtobufCMessageDescriptor>
+typealias CFieldDescriptor = UnsafePointer<ProtobufCFieldDescriptor>
+
+extension CMessageDescriptor {
+    var fullName: String { String(cString: pointee.name) }
+    var fields: UnsafeBufferPointer<ProtobufCFieldDescriptor> {
+        UnsafeBufferPointer(start: pointee.fields, count: Int(pointee.n_fields))
+    }
+}
+
+extension CFieldDescriptor {
+    /// Name in the .proto file.
+    var name: String { String(cString: pointee.name) }
+    /// Name in ProtoJSON. (protoc-c keeps no `json_name`; the plugin refuses one that differs from this.)
+    var jsonName: String {
+        var startsWord = false
+        var result = ""
+        for character in name {
+            if character == "_" {
+                startsWord = true
+            } else {
+                result += startsWord ? character.uppercased() : String(character)
+                startsWord = false
+            }
+        }
+        return result
+    }
+
+    var isRepeated: Bool { pointee.label == PROTOBUF_C_LABEL_REPEATED }
+    var isOneofMember: Bool { pointee.flags & PROTOBUF_C_FIELD_FLAG_ONEOF.rawValue != 0 }
+    /// Message type of the field, or of its elements.
+    var message: CMessageDescriptor { pointee.descriptor.assumingMemoryBound(to: ProtobufCMessageDescriptor.self) }
+    /// Enum type of the field, or of its elements.
+    var enumeration: UnsafePointer<ProtobufCEnumDescriptor> {
+        pointee.descriptor.assumingMemoryBound(to: ProtobufCEnumDescriptor.self)
+    }
+
+    /// Whether the field is a map. protobuf-c keeps the entries' names only: `map<...> page_sizes` of `P` has entries of type
+    /// `P.PageSizesEntry`. The plugin refuses a message that looks like this and is none.
+    func isMap(of parent: CMessageDescriptor) -> Bool {
+        guard isRepeated, pointee.type == PROTOBUF_C_TYPE_MESSAGE, message.pointee.n_fields == 2 else { return false }
+        guard message.field(0).name == "key", message.field(1).name == "value" else { return false }
+        let words = name.split(separator: "_").map { $0.prefix(1).uppercased() + $0.dropFirst() }
+        return message.fullName == "\(parent.fullName).\(words.joined())Entry"
+    }
+
+    /// Bytes of one value in a C array.
+    var elementBytes: Int {
+        switch pointee.type {
+        case PROTOBUF_C_TYPE_BYTES: MemoryLayout<ProtobufCBinaryData>.stride
+        case PROTOBUF_C_TYPE_INT32, PROTOBUF_C_TYPE_SINT32, PROTOBUF_C_TYPE_SFIXED32, PROTOBUF_C_TYPE_UINT32,
+            PROTOBUF_C_TYPE_FIXED32, PROTOBUF_C_TYPE_FLOAT, PROTOBUF_C_TYPE_BOOL, PROTOBUF_C_TYPE_ENUM:
+            4
+        default: 8
+        }
+    }
+}
+
+extension CMessageDescriptor {
+    func field(_ index: Int) -> CFieldDescriptor { pointee.fields + index }
+}
