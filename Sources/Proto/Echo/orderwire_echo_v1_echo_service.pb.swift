@@ -2,6 +2,7 @@
 
 internal import CProto
 public import Protobuf
+public import RPC
 
 /// What the protobuf package `orderwire.echo.v1` defines.
 public enum Echo {}
@@ -81,5 +82,49 @@ extension Echo.EchoResponse {
         let c = cMessage.assumingMemoryBound(to: Orderwire__Echo__V1__EchoResponse.self)
         orderwire__echo__v1__echo_response__init(c)
         (c.pointee.payload.len, c.pointee.payload.data) = arena.bytes(self.payload)
+    }
+}
+
+extension Echo {
+    /// EchoService answers with what it was sent.
+    public enum EchoService {
+        /// Full protobuf name.
+        public static let name = "orderwire.echo.v1.EchoService"
+
+        /// Echo returns its request's payload.
+        public static let echo = MethodDescriptor<Echo.EchoRequest, Echo.EchoResponse>(
+            "orderwire.echo.v1.EchoService/Echo", idempotency: .noSideEffects)
+
+        /// Calls EchoService.
+        public struct Client: Sendable {
+            private let invoker: any CallInvoker
+
+            /// A client that calls through `invoker`.
+            public init(_ invoker: any CallInvoker) {
+                self.invoker = invoker
+            }
+
+            /// Echo returns its request's payload.
+            public func echo(
+                _ request: Echo.EchoRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Echo.EchoResponse {
+                try await invoker.call(EchoService.echo, request, options: options)
+            }
+        }
+
+        /// Implements EchoService: a handler a method, which says how calls are dispatched to it.
+        public protocol Handlers: Service {
+            /// Echo returns its request's payload.
+            var echo: Handler<Echo.EchoRequest, Echo.EchoResponse> { get }
+        }
+    }
+}
+
+extension Echo.EchoService.Handlers {
+    /// All methods of the service, each with its handler.
+    public var registrations: [MethodRegistration] {
+        [
+            MethodRegistration(Echo.EchoService.echo, echo),
+        ]
     }
 }

@@ -3,6 +3,7 @@
 internal import CProto
 public import ProtoRuntime
 public import Protobuf
+public import RPC
 
 extension Catalog {
     /// Product is something that can be ordered.
@@ -424,5 +425,77 @@ extension Catalog.ImportFailure {
         c.pointee.index = self.index
         c.pointee.field = try arena.string(self.field, "field")
         c.pointee.description = try arena.string(self.description, "description")
+    }
+}
+
+extension Catalog {
+    /// CatalogService finds and changes products.
+    public enum CatalogService {
+        /// Full protobuf name.
+        public static let name = "orderwire.catalog.v1.CatalogService"
+
+        /// ListProducts returns one page of the products that match.
+        public static let listProducts = MethodDescriptor<Catalog.ListProductsRequest, Catalog.ListProductsResponse>(
+            "orderwire.catalog.v1.CatalogService/ListProducts", idempotency: .noSideEffects)
+
+        /// GetProduct returns one product, or NOT_FOUND.
+        public static let getProduct = MethodDescriptor<Catalog.GetProductRequest, Catalog.GetProductResponse>(
+            "orderwire.catalog.v1.CatalogService/GetProduct", idempotency: .noSideEffects)
+
+        /// ImportProducts inserts or replaces products by id, and reports each one that it refused.
+        public static let importProducts = MethodDescriptor<Catalog.ImportProductsRequest, Catalog.ImportProductsResponse>(
+            "orderwire.catalog.v1.CatalogService/ImportProducts", idempotency: .idempotent)
+
+        /// Calls CatalogService.
+        public struct Client: Sendable {
+            private let invoker: any CallInvoker
+
+            /// A client that calls through `invoker`.
+            public init(_ invoker: any CallInvoker) {
+                self.invoker = invoker
+            }
+
+            /// ListProducts returns one page of the products that match.
+            public func listProducts(
+                _ request: Catalog.ListProductsRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Catalog.ListProductsResponse {
+                try await invoker.call(CatalogService.listProducts, request, options: options)
+            }
+
+            /// GetProduct returns one product, or NOT_FOUND.
+            public func getProduct(
+                _ request: Catalog.GetProductRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Catalog.GetProductResponse {
+                try await invoker.call(CatalogService.getProduct, request, options: options)
+            }
+
+            /// ImportProducts inserts or replaces products by id, and reports each one that it refused.
+            public func importProducts(
+                _ request: Catalog.ImportProductsRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Catalog.ImportProductsResponse {
+                try await invoker.call(CatalogService.importProducts, request, options: options)
+            }
+        }
+
+        /// Implements CatalogService: a handler a method, which says how calls are dispatched to it.
+        public protocol Handlers: Service {
+            /// ListProducts returns one page of the products that match.
+            var listProducts: Handler<Catalog.ListProductsRequest, Catalog.ListProductsResponse> { get }
+            /// GetProduct returns one product, or NOT_FOUND.
+            var getProduct: Handler<Catalog.GetProductRequest, Catalog.GetProductResponse> { get }
+            /// ImportProducts inserts or replaces products by id, and reports each one that it refused.
+            var importProducts: Handler<Catalog.ImportProductsRequest, Catalog.ImportProductsResponse> { get }
+        }
+    }
+}
+
+extension Catalog.CatalogService.Handlers {
+    /// All methods of the service, each with its handler.
+    public var registrations: [MethodRegistration] {
+        [
+            MethodRegistration(Catalog.CatalogService.listProducts, listProducts),
+            MethodRegistration(Catalog.CatalogService.getProduct, getProduct),
+            MethodRegistration(Catalog.CatalogService.importProducts, importProducts),
+        ]
     }
 }

@@ -3,6 +3,7 @@
 internal import CProto
 public import ProtoRuntime
 public import Protobuf
+public import RPC
 
 extension Orders {
     /// CompletionFilter says which completions a group gets.
@@ -605,5 +606,119 @@ extension Orders.ListCompletionsResponse {
             try arena.message(element)
         }
         c.pointee.last_sequence = self.lastSequence
+    }
+}
+
+extension Orders {
+    /// OrderService accepts orders at once and settles them afterwards. A caller sees only its own orders.
+    public enum OrderService {
+        /// Full protobuf name.
+        public static let name = "orderwire.orders.v1.OrderService"
+
+        /// SubmitOrder stores an order durably and answers before it is decided.
+        public static let submitOrder = MethodDescriptor<Orders.SubmitOrderRequest, Orders.SubmitOrderResponse>(
+            "orderwire.orders.v1.OrderService/SubmitOrder", idempotency: .idempotent)
+
+        /// GetOrder returns one order of the caller, or NOT_FOUND.
+        public static let getOrder = MethodDescriptor<Orders.GetOrderRequest, Orders.GetOrderResponse>(
+            "orderwire.orders.v1.OrderService/GetOrder", idempotency: .noSideEffects)
+
+        /// WaitOrder returns the order as soon as it is final, or as it is when the time is over.
+        public static let waitOrder = MethodDescriptor<Orders.WaitOrderRequest, Orders.WaitOrderResponse>(
+            "orderwire.orders.v1.OrderService/WaitOrder", idempotency: .noSideEffects)
+
+        /// Subscribe makes the caller the member of a durable group and opens its event channel.
+        public static let subscribe = MethodDescriptor<Orders.SubscribeRequest, Orders.SubscribeResponse>(
+            "orderwire.orders.v1.OrderService/Subscribe", idempotency: .idempotent)
+
+        /// AckCompletions says which completions were dealt with, so that they are not sent again.
+        public static let ackCompletions = MethodDescriptor<Orders.AckCompletionsRequest, Orders.AckCompletionsResponse>(
+            "orderwire.orders.v1.OrderService/AckCompletions", idempotency: .idempotent)
+
+        /// ListCompletions returns completions after a sequence number: the way to catch up without a channel.
+        public static let listCompletions = MethodDescriptor<Orders.ListCompletionsRequest, Orders.ListCompletionsResponse>(
+            "orderwire.orders.v1.OrderService/ListCompletions", idempotency: .noSideEffects)
+
+        /// Calls OrderService.
+        public struct Client: Sendable {
+            private let invoker: any CallInvoker
+
+            /// A client that calls through `invoker`.
+            public init(_ invoker: any CallInvoker) {
+                self.invoker = invoker
+            }
+
+            /// SubmitOrder stores an order durably and answers before it is decided.
+            public func submitOrder(
+                _ request: Orders.SubmitOrderRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Orders.SubmitOrderResponse {
+                try await invoker.call(OrderService.submitOrder, request, options: options)
+            }
+
+            /// GetOrder returns one order of the caller, or NOT_FOUND.
+            public func getOrder(
+                _ request: Orders.GetOrderRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Orders.GetOrderResponse {
+                try await invoker.call(OrderService.getOrder, request, options: options)
+            }
+
+            /// WaitOrder returns the order as soon as it is final, or as it is when the time is over.
+            public func waitOrder(
+                _ request: Orders.WaitOrderRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Orders.WaitOrderResponse {
+                try await invoker.call(OrderService.waitOrder, request, options: options)
+            }
+
+            /// Subscribe makes the caller the member of a durable group and opens its event channel.
+            public func subscribe(
+                _ request: Orders.SubscribeRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Orders.SubscribeResponse {
+                try await invoker.call(OrderService.subscribe, request, options: options)
+            }
+
+            /// AckCompletions says which completions were dealt with, so that they are not sent again.
+            public func ackCompletions(
+                _ request: Orders.AckCompletionsRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Orders.AckCompletionsResponse {
+                try await invoker.call(OrderService.ackCompletions, request, options: options)
+            }
+
+            /// ListCompletions returns completions after a sequence number: the way to catch up without a channel.
+            public func listCompletions(
+                _ request: Orders.ListCompletionsRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Orders.ListCompletionsResponse {
+                try await invoker.call(OrderService.listCompletions, request, options: options)
+            }
+        }
+
+        /// Implements OrderService: a handler a method, which says how calls are dispatched to it.
+        public protocol Handlers: Service {
+            /// SubmitOrder stores an order durably and answers before it is decided.
+            var submitOrder: Handler<Orders.SubmitOrderRequest, Orders.SubmitOrderResponse> { get }
+            /// GetOrder returns one order of the caller, or NOT_FOUND.
+            var getOrder: Handler<Orders.GetOrderRequest, Orders.GetOrderResponse> { get }
+            /// WaitOrder returns the order as soon as it is final, or as it is when the time is over.
+            var waitOrder: Handler<Orders.WaitOrderRequest, Orders.WaitOrderResponse> { get }
+            /// Subscribe makes the caller the member of a durable group and opens its event channel.
+            var subscribe: Handler<Orders.SubscribeRequest, Orders.SubscribeResponse> { get }
+            /// AckCompletions says which completions were dealt with, so that they are not sent again.
+            var ackCompletions: Handler<Orders.AckCompletionsRequest, Orders.AckCompletionsResponse> { get }
+            /// ListCompletions returns completions after a sequence number: the way to catch up without a channel.
+            var listCompletions: Handler<Orders.ListCompletionsRequest, Orders.ListCompletionsResponse> { get }
+        }
+    }
+}
+
+extension Orders.OrderService.Handlers {
+    /// All methods of the service, each with its handler.
+    public var registrations: [MethodRegistration] {
+        [
+            MethodRegistration(Orders.OrderService.submitOrder, submitOrder),
+            MethodRegistration(Orders.OrderService.getOrder, getOrder),
+            MethodRegistration(Orders.OrderService.waitOrder, waitOrder),
+            MethodRegistration(Orders.OrderService.subscribe, subscribe),
+            MethodRegistration(Orders.OrderService.ackCompletions, ackCompletions),
+            MethodRegistration(Orders.OrderService.listCompletions, listCompletions),
+        ]
     }
 }
