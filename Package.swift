@@ -78,7 +78,9 @@ let package = Package(
             swiftSettings: strict),
 
         .executableTarget(
-            name: "bench-echo", dependencies: ["RPCServer", "RPCClient", "ProtoEcho"], path: "bench/echo",
+            name: "bench-echo", dependencies: [
+                "RPCServer", "RPCClient", "ProtoEcho", .product(name: "Logging", package: "swift-log"),
+            ], path: "bench/echo", exclude: ["run"],
             swiftSettings: strict),
         .executableTarget(
             name: "bench-codec", dependencies: ["ProtoEcho", "ProtoShop", "Protobuf"], path: "bench/codec", swiftSettings: strict),

@@ -1,0 +1,142 @@
+import Protobuf
+import RPC
+import Synchronization
+import ZeroMQ
+
+/// A call on its way through the server: from the frontend to a worker's handler and back.
+///
+/// The frontend makes it and is the only one to send its answer; handlers answer through the frontend's mailbox.
+final class Call: IncomingCall, @unchecked Sendable {
+    let identity: Identity
+    let deadline: Deadline
+    let traceparent: String?
+    let metadata: [(key: String, value: String)]
+
+    /// Id that the client gave it.
+    let id: UInt64
+    /// ROUTER's name of the connection it came through.
+    let peer: PeerID
+    let arrival: MonotonicTime
+    /// Index of its method in the server's table.
+    let method: Int
+    let payload: Frame
+
+    private let answers: Mailbox<Answer>
+    /// 0: nobody answered; 1: a handler did.
+    private let isAnswered = Atomic<Bool>(false)
+    private let abandoned = Atomic<Bool>(false)
+    private let startedAt = Atomic<UInt64>(0)
+
+    /// Calls with an equal payload that wait behind this one. Protected by the dispatcher's lock.
+    var followers: [Call] = []
+    /// Where it is in the table of calls in flight. Belongs to the frontend thread.
+    var tableIndex = -1
+
+    init(
+        header: FrameHeader, extensions: HeaderExtension, peer: PeerID, identity: Identity, method: Int, payload: Frame,
+        arrival: MonotonicTime, deadline: Deadline, answers: Mailbox<Answer>
+    ) {
+        self.identity = identity
+        self.deadline = deadline
+        self.traceparent = extensions.traceparent
+        self.metadata = extensions.metadata
+        self.id = header.id
+        self.peer = peer
+        self.arrival = arrival
+        self.method = method
+        self.payload = payload
+        self.answers = answers
+    }
+
+    // MARK: The way through the server
+
+    /// A worker begins with it.
+    func start(at time: MonotonicTime) { startedAt.store(time.nanoseconds, ordering: .relaxed) }
+
+    /// When a worker began with it; nil while it waits.
+    var started: MonotonicTime? {
+        let nanoseconds = startedAt.load(ordering: .relaxed)
+        return nanoseconds == 0 ? nil : MonotonicTime(nanoseconds: nanoseconds)
+    }
+
+    /// Nobody waits for the answer any more.
+    func abandon() { abandoned.store(true, ordering: .relaxed) }
+
+    var isAbandoned: Bool { abandoned.load(ordering: .relaxed) }
+
+    /// Whether the handler has answered.
+    var hasAnswer: Bool { isAnswered.load(ordering: .relaxed) }
+
+    // MARK: IncomingCall
+
+    func withPayload<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try body(payload.unsafeBytes)
+    }
+
+    func reply(_ response: some Message, sharedWith followers: ArraySlice<any IncomingCall>) {
+        do throws(EncodingError) {
+            let encoded = try Self.encode(response)
+            for follower in followers {
+                guard let follower = follower as? Call else { continue }
+                follower.answer(status: .ok, disposition: .executed, payload: encoded.sharedCopy())
+            }
+            answer(status: .ok, disposition: .executed, payload: encoded)
+        } catch {
+            let failure = RPCError(
+                .internalError, reason: "INTERNAL", "the response cannot be encoded: \(error.field): \(error.reason)")
+            fail(failure)
+            for follower in followers { follower.fail(failure) }
+        }
+    }
+
+    private static func encode(_ response: some Message) throws(EncodingError) -> Frame {
+        var frame: Frame?
+        try response.serialize { count in
+            let allocated = Frame(count: count)
+            frame = allocated
+            return allocated.unsafeMutableBytes
+        }
+        return frame ?? Frame()
+    }
+
+    func fail(_ error: RPCError) {
+        answer(status: error.code, disposition: error.disposition, payload: Frame(copying: error.statusPayload()))
+    }
+
+    private func answer(status: StatusCode, disposition: Disposition, payload: Frame) {
+        guard !isAnswered.exchange(true, ordering: .relaxed) else { return }
+        answers.post(Answer(call: self, status: status, disposition: disposition, payload: payload))
+    }
+}
+
+/// What a handler said, on its way to the frontend.
+struct Answer: Sendable {
+    let call: Call
+    let status: StatusCode
+    let disposition: Disposition
+    let payload: Frame
+}
+
+/// ROUTER's automatic name of a connection: a zero byte and four bytes of a counter.
+struct PeerID: Hashable, Sendable {
+    let bytes: UInt32
+
+    init(bytes: UInt32) { self.bytes = bytes }
+
+    /// nil where it is no automatic name: a peer that chose its own.
+    init?(_ frame: UnsafeRawBufferPointer) {
+        guard frame.count == 5, frame[0] == 0 else { return nil }
+        bytes = frame.loadUnaligned(fromByteOffset: 1, as: UInt32.self)
+    }
+
+    /// The five bytes, for sending.
+    func withFrame<Result, Failure: Error>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Result) throws(Failure) -> Result {
+        // The zero byte right before the four bytes of the counter.
+        var words = (UInt32(0), bytes)
+        return try withUnsafeBytes(of: &words) { (raw) throws(Failure) in
+            try body(UnsafeRawBufferPointer(rebasing: raw[3..<8]))
+        }
+    }
+}

@@ -1,0 +1,99 @@
+import DequeModule
+import RPC
+import ZeroMQ
+
+/// The waiting calls of one client for one method. Protected by the dispatcher's lock.
+final class Lane: @unchecked Sendable {
+    fileprivate var calls = Deque<Call>()
+    fileprivate var isInTurn = false
+}
+
+/// The waiting calls of one method: a lane a client, served in turn, so that a client with many calls delays nobody else.
+///
+/// Pure: no thread, no clock, no I/O.
+struct MethodQueue {
+    let policy: DispatchPolicy
+    /// Batches that run now.
+    private(set) var running = 0
+    /// Calls that wait, followers included.
+    private(set) var count = 0
+    /// Lanes with waiting calls, in the order of service.
+    private var turn = Deque<Lane>()
+    /// With `.equalPayloads`: the waiting call that others with its payload follow.
+    private var leaders: [PayloadKey: Call] = [:]
+
+    init(policy: DispatchPolicy) { self.policy = policy }
+
+    /// Whether a worker could take a batch now.
+    var isReady: Bool { count > 0 && running < policy.concurrency }
+
+    /// Adds a call to the lane of its client.
+    mutating func append(_ call: Call, to lane: Lane) {
+        count += 1
+        if policy.gather == .equalPayloads {
+            let key = PayloadKey(frame: call.payload)
+            if let leader = leaders[key], leader.followers.count < policy.maxCalls - 1 {
+                leader.followers.append(call)
+                return
+            }
+            leaders[key] = call
+        }
+        lane.calls.append(call)
+        if !lane.isInTurn {
+            lane.isInTurn = true
+            turn.append(lane)
+        }
+    }
+
+    /// Takes the next batch; it counts as running until `finishBatch`. Abandoned calls fall out here. Empty where nothing
+    /// but abandoned calls waited: then nothing runs.
+    mutating func takeBatch() -> [Call] {
+        var batch: [Call] = []
+        var bytes = 0
+        let maxCalls = policy.gather == .all ? policy.maxCalls : 1
+        while batch.count < maxCalls, let lane = turn.first, let call = lane.calls.first {
+            if !batch.isEmpty && bytes + call.payload.count > policy.maxBytes { break }
+            remove(call, from: lane)
+            if policy.gather == .equalPayloads {
+                batch = takeGroup(led: call)
+                if !batch.isEmpty { break }
+            } else if !call.isAbandoned {
+                batch.append(call)
+                bytes += call.payload.count
+            }
+        }
+        if !batch.isEmpty { running += 1 }
+        return batch
+    }
+
+    /// A batch has been carried out.
+    mutating func finishBatch() { running -= 1 }
+
+    private mutating func remove(_ call: Call, from lane: Lane) {
+        lane.calls.removeFirst()
+        turn.removeFirst()
+        count -= 1
+        if lane.calls.isEmpty { lane.isInTurn = false } else { turn.append(lane) }
+    }
+
+    private mutating func takeGroup(led leader: Call) -> [Call] {
+        let key = PayloadKey(frame: leader.payload)
+        // A full group was followed by another of the same payload, which may lead by now.
+        if leaders[key] === leader { leaders[key] = nil }
+        count -= leader.followers.count
+        let group = ([leader] + leader.followers).filter { !$0.isAbandoned }
+        leader.followers = []
+        return group
+    }
+}
+
+/// A payload as a key: equal where the bytes are.
+private struct PayloadKey: Hashable {
+    let frame: Frame
+
+    static func == (left: PayloadKey, right: PayloadKey) -> Bool {
+        left.frame.unsafeBytes.elementsEqual(right.frame.unsafeBytes)
+    }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(bytes: frame.unsafeBytes) }
+}

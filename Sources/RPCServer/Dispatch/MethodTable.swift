@@ -1,0 +1,38 @@
+import RPC
+
+/// The methods of a server, by index and by their 32-bit name.
+struct MethodTable: Sendable {
+    private let registrations: [MethodRegistration]
+    private let indexes: [UInt32: Int]
+
+    /// Fails where two methods have the same name on the wire, or one is registered twice.
+    init(_ services: [any Service]) throws(RPCError) {
+        var registrations: [MethodRegistration] = []
+        var indexes: [UInt32: Int] = [:]
+        for registration in services.flatMap(\.registrations) {
+            if let other = indexes[registration.id] {
+                throw RPCError(
+                    .failedPrecondition, reason: "METHOD_COLLISION",
+                    "\(registration.fullName) and \(registrations[other].fullName) have the same id on the wire; rename one",
+                    disposition: .notExecuted)
+            }
+            indexes[registration.id] = registrations.count
+            registrations.append(registration)
+        }
+        self.registrations = registrations
+        self.indexes = indexes
+    }
+
+    subscript(_ index: Int) -> MethodRegistration { registrations[index] }
+
+    func index(of id: UInt32) -> Int? { indexes[id] }
+
+    var indices: Range<Int> { registrations.indices }
+
+    var policies: [DispatchPolicy] { registrations.map(\.policy) }
+
+    /// Full names of the services, as in "orderwire.catalog.v1.CatalogService".
+    var serviceNames: Set<String> {
+        Set(registrations.map { String($0.fullName.prefix { $0 != "/" }) })
+    }
+}

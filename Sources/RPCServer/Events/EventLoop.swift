@@ -1,0 +1,150 @@
+import DequeModule
+import RPC
+import ZeroMQ
+
+/// The thread that owns all PUSH sockets.
+final class EventLoop {
+    private let endpoints: EventEndpoints
+    private let epoch: UInt32
+    private let commands: Mailbox<EventPublisher.Command>
+    private let shared: SharedMembers
+    private let authenticator: Authenticator
+    private var members: [String: MemberChannel] = [:]
+    /// The port to try first: taken in turn, so that a port comes back to another member as late as can be.
+    private var nextPort: UInt16
+    private var retryMilliseconds = EventLoop.firstRetryMilliseconds
+
+    /// A pipe that was full, or a member that is not there yet, is tried again after this time, doubled up to the longest.
+    private static let firstRetryMilliseconds = 2
+    private static let longestRetryMilliseconds = 50
+    /// Events in a member's pipe: what is lost when it dies, and has to be sent again.
+    private static let highWaterMark: Int32 = 1000
+
+    /// One member's socket and what waits for it.
+    private final class MemberChannel {
+        let socket: Socket
+        var waiting = Deque<(sequence: UInt64, payload: [UInt8])>()
+        var previous: UInt64 = 0
+
+        init(_ socket: consuming Socket) { self.socket = socket }
+    }
+
+    init(
+        endpoints: EventEndpoints, epoch: UInt32, commands: Mailbox<EventPublisher.Command>, shared: SharedMembers,
+        authenticator: Authenticator
+    ) {
+        self.endpoints = endpoints
+        self.epoch = epoch
+        self.commands = commands
+        self.shared = shared
+        self.authenticator = authenticator
+        nextPort = endpoints.ports.lowerBound
+    }
+
+    func run() {
+        var poller = Poller()
+        _ = poller.add(fileDescriptor: commands.fileDescriptor)
+        var pending: [EventPublisher.Command] = []
+        while true {
+            commands.drain(into: &pending)
+            if !pending.isEmpty { retryMilliseconds = Self.firstRetryMilliseconds }
+            for command in pending where !obey(command) { return stop(answering: pending) }
+            pending.removeAll(keepingCapacity: true)
+            let isBlocked = !sendWaiting()
+            guard commands.prepareToSleep() else { continue }
+            do throws(ZeroMQError) {
+                try poller.wait(milliseconds: isBlocked ? retryMilliseconds : nil)
+            } catch {
+                preconditionFailure("waiting on an eventfd failed: \(error)")
+            }
+            commands.didWake()
+            if isBlocked { retryMilliseconds = min(retryMilliseconds * 2, Self.longestRetryMilliseconds) }
+        }
+    }
+
+    /// Nobody may wait for an answer that does not come.
+    private func stop(answering commands: [EventPublisher.Command]) {
+        for case .open(_, _, let reply) in commands { reply.answer(.failure(EventPublisher.closed)) }
+        for member in members.keys { authenticator.forget(domain: member) }
+        members = [:]
+    }
+
+    /// False where the thread is to end.
+    private func obey(_ command: EventPublisher.Command) -> Bool {
+        switch command {
+        case .open(let member, let token, let reply):
+            reply.answer(open(member, token))
+        case .publish(let member, let sequence, let payload):
+            members[member]?.waiting.append((sequence, payload))
+        case .close(let member):
+            members[member] = nil
+            shared.remove(member)
+            authenticator.forget(domain: member)
+        case .stop:
+            return false
+        }
+        return true
+    }
+
+    private func open(_ member: String, _ token: String) -> Result<String, RPCError> {
+        authenticator.allow(domain: member, username: member, password: token)
+        for _ in endpoints.ports {
+            let port = nextPort
+            nextPort = port == endpoints.ports.upperBound ? endpoints.ports.lowerBound : port + 1
+            do throws(ZeroMQError) {
+                members[member] = MemberChannel(try listen(on: port, domain: member))
+                shared.add(member)
+                return .success("tcp://\(endpoints.advertisedHost ?? endpoints.host):\(port)")
+            } catch {
+                if !error.isAddressInUse {
+                    return .failure(RPCError(.internalError, reason: "EVENT_CHANNEL_FAILED", "\(error)", disposition: .notExecuted))
+                }
+            }
+        }
+        authenticator.forget(domain: member)
+        return .failure(RPCError(
+            .resourceExhausted, reason: "EVENT_PORTS_TAKEN",
+            "all ports from \(endpoints.ports.lowerBound) to \(endpoints.ports.upperBound) are taken; close other subscriptions or configure more",
+            disposition: .notExecuted, retryDelay: .seconds(1)))
+    }
+
+    private func listen(on port: UInt16, domain: String) throws(ZeroMQError) -> Socket {
+        let socket = try Socket(.push)
+        try socket.set(.plainServer, 1)
+        try socket.set(.zapDomain, domain)
+        // Without it an empty answer of a handler would let everybody in.
+        try socket.set(.zapEnforceDomain, 1)
+        try socket.set(.sendHighWaterMark, Self.highWaterMark)
+        try socket.bind("tcp://\(endpoints.host):\(port)")
+        return socket
+    }
+
+    /// Sends what can leave; false where something has to wait.
+    private func sendWaiting() -> Bool {
+        var isAllSent = true
+        for (name, member) in members where !member.waiting.isEmpty {
+            var count = 0
+            while let (sequence, payload) = member.waiting.first, push(sequence, payload, to: member) {
+                member.previous = sequence
+                member.waiting.removeFirst()
+                count += 1
+            }
+            if count > 0 { shared.didSend(count, to: name) }
+            if !member.waiting.isEmpty { isAllSent = false }
+        }
+        return isAllSent
+    }
+
+    /// One event is one frame: a multipart message could be torn when a member goes.
+    private func push(_ sequence: UInt64, _ payload: [UInt8], to member: MemberChannel) -> Bool {
+        let frame = Frame(count: FrameHeader.size + payload.count)
+        let bytes = frame.unsafeMutableBytes
+        FrameHeader.event(sequence: sequence, previous: member.previous, epoch: epoch).write(to: bytes)
+        UnsafeMutableRawBufferPointer(rebasing: bytes[FrameHeader.size...]).copyBytes(from: payload)
+        do throws(ZeroMQError) {
+            return try member.socket.send(frame, more: false) == .sent
+        } catch {
+            preconditionFailure("sending to a PUSH socket failed: \(error)")
+        }
+    }
+}

@@ -1,0 +1,151 @@
+import Protobuf
+import ProtoRuntime
+import RPC
+import ZeroMQ
+
+/// What the frontend does with a message.
+extension Frontend {
+    func accept(_ incoming: IncomingMessage, on socket: borrowing Socket, at now: MonotonicTime) throws(ZeroMQError) {
+        guard incoming.frameCount == 2, let peer = incoming.peer else { return dropForeign() }
+        let header: FrameHeader
+        do throws(FrameHeader.Defect) {
+            header = try FrameHeader(incoming.header)
+            guard incoming.header.count == FrameHeader.size + Int(header.extensionLength) else {
+                throw .badExtensionLength(header.extensionLength)
+            }
+        } catch {
+            guard error.isAnswerable else { return dropForeign() }
+            counters.received.add()
+            counters.refused.add(.malformedHeader)
+            return try sendProtocolError(reason: .malformedHeader, "\(error)", callID: 0, to: peer, on: socket)
+        }
+        let session = sessions[peer]
+        session?.lastHeard = now
+        switch header.type {
+        case .request:
+            counters.received.add()
+            try acceptRequest(header, incoming, session, peer, on: socket, at: now)
+        case .hello:
+            try acceptHello(incoming, peer, on: socket, at: now)
+        case .cancel:
+            if let call = session?.calls[header.id] { try cancel(call, on: socket) }
+        case .ping:
+            try sendPong(id: header.id, to: peer, on: socket, at: now)
+        case .bye:
+            close(peer)
+        default:
+            // A type that only servers send: nothing that a client could wait for.
+            counters.received.add()
+            counters.dropped.add(.foreignMessage)
+        }
+    }
+
+    private func dropForeign() {
+        counters.received.add()
+        counters.dropped.add(.foreignMessage)
+    }
+
+    // MARK: Calls
+
+    private func acceptRequest(
+        _ header: FrameHeader, _ incoming: IncomingMessage, _ session: Session?, _ peer: PeerID,
+        on socket: borrowing Socket, at now: MonotonicTime
+    ) throws(ZeroMQError) {
+        guard let session else {
+            return try refuse(header, .sessionUnknown, sessionUnknown, peer, on: socket)
+        }
+        // The estimator has to see every request, also one that is refused.
+        let age = session.age.age(sentAt: header.sentAt, arrival: now.microseconds)
+        if state != .serving { return try refuse(header, .shuttingDown, shuttingDown(.notExecuted), peer, on: socket) }
+        guard let method = methods.index(of: header.method) else {
+            return try refuse(header, .methodNotFound, methodNotFound(header.method), peer, on: socket)
+        }
+        let extensions: HeaderExtension
+        do throws(HeaderExtension.Defect) {
+            extensions = header.extensionLength == 0
+                ? .empty : try HeaderExtension(UnsafeRawBufferPointer(rebasing: incoming.header[FrameHeader.size...]))
+        } catch {
+            counters.refused.add(.malformedHeader)
+            return try sendProtocolError(reason: .malformedHeader, "\(error)", callID: header.id, to: peer, on: socket)
+        }
+        if session.calls[header.id] != nil {
+            // An answer would be taken for that of the first call.
+            counters.refused.add(.duplicateCallID)
+            return try sendProtocolError(
+                reason: .duplicateCallID, "a call with this id is in flight", callID: header.id, to: peer, on: socket)
+        }
+        if let (reason, error) = admissionFailure(session: session, method: method, payload: incoming.payload) {
+            return try refuse(header, reason, error, peer, on: socket)
+        }
+        let deadline = self.deadline(budget: header.budget, age: age, at: now)
+        guard deadline.time > now else {
+            let error = RPCError.deadlineExceeded(at: "arrival", disposition: .notExecuted)
+            return try refuse(header, .expiredOnArrival, error, peer, on: socket)
+        }
+        let call = Call(
+            header: header, extensions: extensions, peer: peer, identity: session.identity, method: method,
+            payload: incoming.payload, arrival: now, deadline: deadline, answers: answers)
+        session.calls[header.id] = call
+        inFlight.insert(call)
+        counters.inFlight.set(inFlight.count)
+        admitted.append((call, session.lanes.lane(for: method)))
+    }
+
+    private func deadline(budget: UInt32, age: UInt64, at now: MonotonicTime) -> Deadline {
+        let asked = budget == 0 ? limits.defaultBudget.wholeMicroseconds : UInt64(budget)
+        let granted = min(asked, limits.maxBudget.wholeMicroseconds)
+        return Deadline(granted > age ? now.advanced(byMicroseconds: granted - age) : now)
+    }
+
+    private func cancel(_ call: Call, on socket: borrowing Socket) throws(ZeroMQError) {
+        guard inFlight.remove(call) else { return }
+        call.abandon()
+        let isWaiting = call.started == nil
+        let error = RPCError(
+            .cancelled, reason: "CANCELLED", isWaiting ? "cancelled before it began" : "cancelled while it ran",
+            disposition: isWaiting ? .notExecuted : .maybe)
+        try respond(to: call, error, on: socket)
+    }
+
+    // MARK: Admission
+
+    private func admissionFailure(session: Session, method: Int, payload: Frame) -> (RefusalReason, RPCError)? {
+        if payload.count > limits.maxRequestBytes {
+            return (.messageTooLarge, RPCError(
+                .resourceExhausted, reason: RefusalReason.messageTooLarge.rawValue,
+                "the request has \(payload.count) bytes, the limit is \(limits.maxRequestBytes); send less at once",
+                disposition: .notExecuted))
+        }
+        if session.calls.count >= limits.maxInFlightPerSession {
+            return (.tooManyInFlight, overloaded(
+                .tooManyInFlight, "this session has \(session.calls.count) calls in flight, the limit is \(limits.maxInFlightPerSession)"))
+        }
+        if inFlight.count >= limits.maxInFlight || inFlight.payloadBytes + payload.count > limits.maxInFlightBytes {
+            return (.queueFull, overloaded(.queueFull, "the server has all the calls that it can hold"))
+        }
+        if methods.indices.contains(method), inFlight.count >= limits.maxQueuedPerMethod,
+            dispatcher.queuedCount(of: method) >= limits.maxQueuedPerMethod {
+            return (.queueFull, overloaded(.queueFull, "\(limits.maxQueuedPerMethod) calls of this method wait already"))
+        }
+        return nil
+    }
+
+    private func overloaded(_ reason: RefusalReason, _ text: String) -> RPCError {
+        RPCError(
+            .resourceExhausted, reason: reason.rawValue, text + "; try again later", disposition: .notExecuted,
+            retryDelay: .milliseconds(100))
+    }
+
+    private var sessionUnknown: RPCError {
+        RPCError(
+            .unavailable, reason: RefusalReason.sessionUnknown.rawValue,
+            "this connection has no session; say HELLO and send the call again", disposition: .notExecuted,
+            retryDelay: .zero)
+    }
+
+    private func methodNotFound(_ id: UInt32) -> RPCError {
+        RPCError(
+            .unimplemented, reason: RefusalReason.methodNotFound.rawValue,
+            "the server has no method 0x\(String(id, radix: 16))", disposition: .notExecuted)
+    }
+}

@@ -1,0 +1,84 @@
+import Protobuf
+import ProtoRuntime
+import RPC
+import ZeroMQ
+
+/// HELLO and PING.
+extension Frontend {
+    func acceptHello(
+        _ incoming: IncomingMessage, _ peer: PeerID, on socket: borrowing Socket, at now: MonotonicTime
+    ) throws(ZeroMQError) {
+        // A HELLO on a connection that has a session starts over.
+        close(peer)
+        let identity: Identity
+        do throws(RPCError) {
+            identity = try admit(try decodeHello(incoming.payload))
+        } catch {
+            return try send(protocolError: error, callID: 0, to: peer, on: socket)
+        }
+        let session = sessions.open(peer: peer, id: .random(in: 1 ... .max), identity: identity, now: now)
+        counters.sessions.set(sessions.count)
+        let ack = Runtime.HelloAck(
+            version: Int32(FrameHeader.version), sessionId: session.id, serverEpoch: epoch, identity: identity.name,
+            features: [], limits: sessionLimits,
+            heartbeatIntervalMs: Int32(clamping: configuration.heartbeatInterval.wholeMicroseconds / 1000))
+        try sendMessage(.helloAck, ack, to: peer, on: socket)
+        if state != .serving { _ = try send(FrameHeader(type: .drain), Frame(), to: peer, on: socket) }
+    }
+
+    private func decodeHello(_ payload: Frame) throws(RPCError) -> Runtime.Hello {
+        do throws(DecodingError) {
+            return try Runtime.Hello(serializedBytes: payload.unsafeBytes)
+        } catch {
+            throw RPCError(
+                .invalidArgument, reason: "MALFORMED_REQUEST", "HELLO: \(error.field): \(error.reason)", disposition: .notExecuted)
+        }
+    }
+
+    private func admit(_ hello: Runtime.Hello) throws(RPCError) -> Identity {
+        let version = Int32(FrameHeader.version)
+        guard hello.minVersion <= version, hello.maxVersion >= version else {
+            throw RPCError(
+                .unimplemented, reason: "VERSION_UNSUPPORTED",
+                "the client speaks versions \(hello.minVersion) to \(hello.maxVersion), the server \(version) only",
+                disposition: .notExecuted)
+        }
+        guard let identity = Identity(hello.clientName) else {
+            throw .invalidFields([.init(field: "client_name", description: "must match \(Identity.grammar)")])
+        }
+        guard sessions.count < limits.maxSessions else {
+            throw RPCError(
+                .resourceExhausted, reason: "TOO_MANY_SESSIONS", "the server has \(limits.maxSessions) sessions already",
+                disposition: .notExecuted, retryDelay: .seconds(1))
+        }
+        return identity
+    }
+
+    private var sessionLimits: Runtime.SessionLimits {
+        Runtime.SessionLimits(
+            maxInFlight: Int32(clamping: limits.maxInFlightPerSession), maxRequestBytes: Int32(clamping: limits.maxRequestBytes),
+            maxResponseBytes: Int32(clamping: limits.maxResponseBytes))
+    }
+
+    func sendPong(id: UInt64, to peer: PeerID, on socket: borrowing Socket, at now: MonotonicTime) throws(ZeroMQError) {
+        let pong = Runtime.Pong(
+            queueDepth: Int32(clamping: dispatcher.queuedCount),
+            oldestAgeUs: Int64(clamping: inFlight.oldestArrival.map { now.microseconds(since: $0) } ?? 0),
+            draining: state != .serving)
+        try sendMessage(.pong, pong, id: id, to: peer, on: socket)
+    }
+
+    private func sendMessage(
+        _ type: FrameType, _ message: some Message, id: UInt64 = 0, to peer: PeerID, on socket: borrowing Socket
+    ) throws(ZeroMQError) {
+        var header = FrameHeader(type: type)
+        header.id = id
+        let payload: [UInt8]
+        do throws(EncodingError) {
+            payload = try message.serializedBytes()
+        } catch {
+            preconditionFailure("the runtime's own message cannot be encoded: \(error)")
+        }
+        _ = try send(header, Frame(copying: payload), to: peer, on: socket)
+    }
+}

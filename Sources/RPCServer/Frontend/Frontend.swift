@@ -1,0 +1,202 @@
+import Logging
+import RPC
+import Synchronization
+import ZeroMQ
+
+/// The thread that owns the ROUTER socket: it reads, admits or refuses, and sends answers. It parses headers and never a
+/// call's payload, and it never stops reading: what it would not read would wait in buffers where nobody can refuse it.
+///
+/// Everything in this object belongs to that thread, but for the mailboxes and counters.
+final class Frontend {
+    let configuration: ServerConfiguration
+    let limits: ServerLimits
+    let methods: MethodTable
+    let dispatcher: Dispatcher
+    let counters: ServerCounters
+    let epoch: UInt32
+    let logger: Logger
+    let answers: Mailbox<Answer>
+    let commands: Mailbox<FrontendCommand>
+
+    var sessions: SessionTable
+    var inFlight = InFlightTable()
+    /// Calls of the current burst, queued together when it ends.
+    var admitted: [Dispatcher.Arrival] = []
+    var state = State.serving
+    private var now = MonotonicTime.now
+    private var lastSilenceCheck = MonotonicTime.now
+
+    enum State: Equatable {
+        /// Calls are taken.
+        case serving
+        /// No new call is taken; those in flight may end until then.
+        case draining(until: MonotonicTime)
+        /// All is answered.
+        case stopped
+    }
+
+    /// Most messages that are read before answers get their turn.
+    private static let burst = 256
+    /// How long to look for work before going to sleep, in microseconds: waking up costs about as much. Only after work:
+    /// an idle server sleeps.
+    private static let spinMicroseconds: UInt64 = 25
+
+    init(
+        configuration: ServerConfiguration, methods: MethodTable, dispatcher: Dispatcher, counters: ServerCounters,
+        epoch: UInt32, answers: Mailbox<Answer>, commands: Mailbox<FrontendCommand>, logger: Logger
+    ) {
+        self.configuration = configuration
+        self.limits = configuration.limits
+        self.methods = methods
+        self.dispatcher = dispatcher
+        self.counters = counters
+        self.epoch = epoch
+        self.answers = answers
+        self.commands = commands
+        self.logger = logger
+        self.sessions = SessionTable(methodCount: methods.indices.count)
+    }
+
+    /// Opens the socket, and adds the addresses that it really listens on; called on the thread that will `run`.
+    static func listen(_ configuration: ServerConfiguration, endpoints: inout [String]) throws(ZeroMQError) -> Socket {
+        let limits = configuration.limits
+        let socket = try Socket(.router)
+        try socket.set(.routerMandatory, 1)
+        try socket.set(.sendHighWaterMark, Int32(clamping: limits.maxInFlightPerSession + limits.controlFrameReserve))
+        try socket.set(.receiveHighWaterMark, Int32(clamping: limits.maxInFlightPerSession + limits.controlFrameReserve))
+        // Above the limit on payloads, which is answered; this one ends the connection.
+        try socket.setMaxMessageSize(Int64(limits.maxRequestBytes) * 2)
+        for endpoint in configuration.listen {
+            try socket.bind(endpoint)
+            endpoints.append(try socket.lastEndpoint())
+        }
+        return socket
+    }
+
+    // MARK: The loop
+
+    /// Serves until `stopped`.
+    func run(_ socket: borrowing Socket) throws(ZeroMQError) {
+        var poller = Poller()
+        _ = poller.add(socket)
+        _ = poller.add(fileDescriptor: answers.fileDescriptor)
+        _ = poller.add(fileDescriptor: commands.fileDescriptor)
+        let incoming = IncomingMessage()
+        var outgoing: [Answer] = []
+        var spinUntil = now
+        while state != .stopped {
+            now = .now
+            let received = try receiveBurst(socket, incoming)
+            let sent = try sendAnswers(socket, &outgoing)
+            try tick(socket)
+            if received || sent {
+                spinUntil = now.advanced(byMicroseconds: Self.spinMicroseconds)
+            } else if now >= spinUntil {
+                try sleep(&poller)
+            }
+        }
+    }
+
+    private func sleep(_ poller: inout Poller) throws(ZeroMQError) {
+        if answers.prepareToSleep() {
+            if commands.prepareToSleep() { try poller.wait(milliseconds: millisecondsToNextTick) }
+            commands.didWake()
+        }
+        answers.didWake()
+    }
+
+    private var millisecondsToNextTick: Int {
+        let heartbeat = Int(configuration.heartbeatInterval.wholeMicroseconds / 1000)
+        var next = max(1, heartbeat)
+        if let scan = inFlight.nextScan { next = min(next, Int(clamping: scan.microseconds(since: now) / 1000 + 1)) }
+        if case .draining(let end) = state { next = min(next, Int(clamping: end.microseconds(since: now) / 1000 + 1)) }
+        return next
+    }
+
+    private func receiveBurst(_ socket: borrowing Socket, _ incoming: IncomingMessage) throws(ZeroMQError) -> Bool {
+        var count = 0
+        while count < Self.burst, try incoming.receive(from: socket) {
+            try accept(incoming, on: socket, at: now)
+            count += 1
+        }
+        if !admitted.isEmpty {
+            dispatcher.enqueue(admitted)
+            admitted.removeAll(keepingCapacity: true)
+        }
+        return count > 0
+    }
+
+    private func sendAnswers(_ socket: borrowing Socket, _ outgoing: inout [Answer]) throws(ZeroMQError) -> Bool {
+        answers.drain(into: &outgoing)
+        if outgoing.isEmpty { return false }
+        for answer in outgoing { try send(answer, on: socket) }
+        outgoing.removeAll(keepingCapacity: true)
+        return true
+    }
+
+    /// What happens by time, not by message.
+    private func tick(_ socket: borrowing Socket) throws(ZeroMQError) {
+        if let scan = inFlight.nextScan, now >= scan { try expire(socket) }
+        if now.microseconds(since: lastSilenceCheck) >= configuration.heartbeatInterval.wholeMicroseconds {
+            lastSilenceCheck = now
+            forgetSilentSessions()
+        }
+        if !commands.isEmpty || state != .serving { try obey(socket) }
+    }
+
+    private func expire(_ socket: borrowing Socket) throws(ZeroMQError) {
+        for call in inFlight.takeExpired(at: now) {
+            call.abandon()
+            let place = call.started == nil ? "queue" : "handler"
+            let error = RPCError.deadlineExceeded(at: place, disposition: call.started == nil ? .notExecuted : .maybe)
+            try respond(to: call, error, on: socket)
+        }
+    }
+
+    private func forgetSilentSessions() {
+        let limit = configuration.heartbeatInterval.wholeMicroseconds * 3
+        for session in sessions.silent(for: limit, at: now) where session.calls.isEmpty { close(session.peer) }
+    }
+
+    /// Ends a session; what it had queued is dropped, and what runs is told.
+    func close(_ peer: PeerID) {
+        guard let session = sessions.close(peer) else { return }
+        for call in session.calls.values where inFlight.remove(call) {
+            call.abandon()
+            counters.dropped.add(.peerGone)
+        }
+        counters.inFlight.set(inFlight.count)
+        counters.sessions.set(sessions.count)
+    }
+
+    // MARK: Draining
+
+    private func obey(_ socket: borrowing Socket) throws(ZeroMQError) {
+        var pending: [FrontendCommand] = []
+        commands.drain(into: &pending)
+        if !pending.isEmpty, state == .serving {
+            state = .draining(until: now.advanced(by: configuration.drainTimeout))
+            for session in sessions.all { _ = try send(FrameHeader(type: .drain), Frame(), to: session.peer, on: socket) }
+        }
+        guard case .draining(let end) = state, inFlight.count == 0 || now >= end else { return }
+        for call in inFlight.takeAll() {
+            call.abandon()
+            let disposition: Disposition = call.started == nil ? .notExecuted : .maybe
+            try respond(to: call, shuttingDown(disposition), on: socket)
+        }
+        for session in sessions.all { _ = try send(FrameHeader(type: .bye), Frame(), to: session.peer, on: socket) }
+        state = .stopped
+    }
+
+    func shuttingDown(_ disposition: Disposition) -> RPCError {
+        RPCError(
+            .unavailable, reason: RefusalReason.shuttingDown.rawValue, "the server is shutting down; call another, or this one later",
+            disposition: disposition, retryDelay: .milliseconds(500))
+    }
+}
+
+/// What the server's owner asks of the frontend.
+enum FrontendCommand: Sendable {
+    /// Take nothing new, finish, and stop.
+    case drain
+}

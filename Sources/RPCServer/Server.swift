@@ -1,0 +1,130 @@
+public import Logging
+public import RPC
+import Synchronization
+import ZeroMQ
+
+/// Serves methods over ZeroMQ.
+///
+/// One frontend thread owns the socket, `workers` threads carry out calls. `start` returns once the server listens;
+/// `shutdown` refuses new calls, lets those in flight end, and returns when all threads have.
+public final class Server: Sendable {
+    private let configuration: ServerConfiguration
+    private let methods: MethodTable
+    private let dispatcher: Dispatcher
+    private let counters: ServerCounters
+    private let answers = Mailbox<Answer>()
+    private let commands = Mailbox<FrontendCommand>()
+    private let logger: Logger
+    private let state = Mutex(State.created)
+
+    /// Random number of this server's life: new at every start, so that clients notice a restart.
+    public let epoch: UInt32
+
+    private enum State {
+        /// Nothing runs yet.
+        case created
+        /// The threads run.
+        case serving(Running)
+        /// The threads have ended, or never ran.
+        case stopped
+    }
+
+    private struct Running: Sendable {
+        let frontend: SocketThread
+        let workers: WorkerPool
+        let endpoints: [String]
+    }
+
+    /// A server for `services`, and for the runtime's own HealthService and RuntimeService.
+    ///
+    /// - Throws: `METHOD_COLLISION` where two methods have the same name on the wire.
+    public init(configuration: ServerConfiguration, services: [any Service], logger: Logger) throws(RPCError) {
+        let counters = ServerCounters()
+        let introspection = Introspection(counters: counters, version: configuration.version)
+        let all = services + [introspection.health, introspection.runtime]
+        methods = try MethodTable(all)
+        dispatcher = Dispatcher(policies: methods.policies, workers: configuration.workers)
+        epoch = .random(in: 1 ... .max)
+        introspection.attach(methods: methods, dispatcher: dispatcher, epoch: epoch)
+        self.configuration = configuration
+        self.counters = counters
+        self.logger = logger
+    }
+
+    /// Listens, and begins to serve.
+    ///
+    /// - Throws: `CANNOT_LISTEN` where an endpoint is taken or malformed. A server starts once.
+    public func start() throws(RPCError) {
+        let started = StartSignal()
+        let frontend = SocketThread(name: "frontend") { [self] in serve(started) }
+        switch started.wait() {
+        case .success(let endpoints):
+            let workers = WorkerPool(count: configuration.workers, dispatcher: dispatcher, methods: methods, logger: logger)
+            state.withLock { $0 = .serving(Running(frontend: frontend, workers: workers, endpoints: endpoints)) }
+        case .failure(let error):
+            frontend.join()
+            state.withLock { $0 = .stopped }
+            throw RPCError(.unavailable, reason: "CANNOT_LISTEN", "\(error)", disposition: .notExecuted)
+        }
+    }
+
+    /// The frontend thread: the socket lives and dies in here.
+    private func serve(_ started: StartSignal) {
+        do throws(ZeroMQError) {
+            var endpoints: [String] = []
+            let socket = try Frontend.listen(configuration, endpoints: &endpoints)
+            let frontend = Frontend(
+                configuration: configuration, methods: methods, dispatcher: dispatcher, counters: counters, epoch: epoch,
+                answers: answers, commands: commands, logger: logger)
+            started.signal(.success(endpoints))
+            try frontend.run(socket)
+            // Answers and BYE are on their way: libzmq may take a moment to hand them to the kernel.
+            try socket.set(.linger, 1000)
+        } catch {
+            logger.critical("the frontend cannot go on", metadata: ["error": "\(error)"])
+            started.signal(.failure(error))
+        }
+    }
+
+    /// The addresses that the server really listens on; empty before `start`.
+    public var endpoints: [String] {
+        state.withLock { state in
+            if case .serving(let running) = state { running.endpoints } else { [] }
+        }
+    }
+
+    /// Refuses new calls, waits up to `drainTimeout` for those in flight, says BYE, and ends all threads.
+    public func shutdown() {
+        let running: Running? = state.withLock { state in
+            guard case .serving(let running) = state else { return nil }
+            state = .stopped
+            return running
+        }
+        guard let running else { return }
+        commands.post(.drain)
+        running.frontend.join()
+        dispatcher.close()
+        running.workers.join()
+    }
+}
+
+/// Hands the outcome of the start from the frontend thread to the caller of `start`.
+private final class StartSignal: Sendable {
+    private let outcome = Mutex<Result<[String], ZeroMQError>?>(nil)
+    private let semaphore = Semaphore()
+
+    /// Only the first outcome counts.
+    func signal(_ result: Result<[String], ZeroMQError>) {
+        let isFirst = outcome.withLock { outcome in
+            defer { outcome = outcome ?? result }
+            return outcome == nil
+        }
+        if isFirst { semaphore.signal() }
+    }
+
+    func wait() -> Result<[String], ZeroMQError> {
+        semaphore.wait()
+        guard let outcome = outcome.withLock({ $0 }) else { preconditionFailure("signalled without an outcome") }
+        return outcome
+    }
+}

@@ -1,0 +1,95 @@
+import Glibc
+import ProtoRuntime
+import RPC
+import Synchronization
+
+/// The runtime's own services: health, and what the server can tell about itself.
+final class Introspection: Sendable {
+    /// What is known only once the method table, which contains these services, exists.
+    private struct Subject: Sendable {
+        let methods: MethodTable
+        let dispatcher: Dispatcher
+        let epoch: UInt32
+    }
+
+    private let counters: ServerCounters
+    private let version: String
+    private let startTime = WellKnown.Timestamp.now
+    private let subject = Mutex<Subject?>(nil)
+
+    init(counters: ServerCounters, version: String) {
+        self.counters = counters
+        self.version = version
+    }
+
+    func attach(methods: MethodTable, dispatcher: Dispatcher, epoch: UInt32) {
+        subject.withLock { $0 = Subject(methods: methods, dispatcher: dispatcher, epoch: epoch) }
+    }
+
+    var health: Health { Health(introspection: self) }
+    var runtime: RuntimeInfo { RuntimeInfo(introspection: self) }
+
+    struct Health: Runtime.HealthService.Handlers {
+        let introspection: Introspection
+
+        var check: Handler<Runtime.CheckRequest, Runtime.CheckResponse> {
+            .unary { (request, _) throws(RPCError) in introspection.check(request) }
+        }
+    }
+
+    struct RuntimeInfo: Runtime.RuntimeService.Handlers {
+        let introspection: Introspection
+
+        var stats: Handler<Runtime.StatsRequest, Runtime.StatsResponse> {
+            .unary { (_, _) throws(RPCError) in introspection.stats }
+        }
+    }
+
+    private func check(_ request: Runtime.CheckRequest) -> Runtime.CheckResponse {
+        let names = subject.withLock { $0?.methods.serviceNames } ?? []
+        let isKnown = request.service.isEmpty || names.contains(request.service)
+        return Runtime.CheckResponse(status: isKnown ? .serving : .serviceUnknown)
+    }
+
+    private var stats: Runtime.StatsResponse {
+        var response = Runtime.StatsResponse()
+        response.startTime = startTime
+        response.version = version
+        response.sessionCount = Int32(clamping: counters.sessions.count)
+        response.receivedCount = Int64(counters.received.count)
+        response.answeredCount = Int64(counters.answered.count)
+        response.refusedCounts = counters.refused.byName
+        response.droppedCounts = counters.dropped.byName
+        response.inFlightCount = Int32(clamping: counters.inFlight.count)
+        if let subject = subject.withLock({ $0 }) {
+            response.serverEpoch = subject.epoch
+            response.methods = methodStats(subject)
+        }
+        return response
+    }
+
+    private func methodStats(_ subject: Subject) -> [Runtime.MethodStats] {
+        subject.methods.indices.compactMap { index in
+            let statistics = subject.dispatcher.statistics[index]
+            guard statistics.calls.count > 0 else { return nil }
+            var stats = Runtime.MethodStats()
+            stats.method = subject.methods[index].fullName
+            stats.callCount = Int64(statistics.calls.count)
+            stats.batchCount = Int64(statistics.batches.count)
+            stats.largestBatch = Int32(clamping: statistics.largestBatch)
+            stats.failedCount = Int64(statistics.failed.count)
+            stats.queuedCount = Int32(clamping: subject.dispatcher.queuedCount(of: index))
+            return stats
+        }
+        .sorted { $0.method < $1.method }
+    }
+}
+
+extension WellKnown.Timestamp {
+    /// This moment on the wall clock.
+    package static var now: WellKnown.Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return WellKnown.Timestamp(seconds: Int64(time.tv_sec), nanos: Int32(time.tv_nsec))
+    }
+}
