@@ -60,6 +60,7 @@ if arguments.count == 3, arguments[1] == "server" {
 } else if arguments.count == 5, arguments[1] == "client", let inFlight = Int(arguments[3]), let seconds = Double(arguments[4]) {
     try await measure(arguments[2], inFlight: inFlight, seconds: seconds)
 } else {
-    fputs("usage: bench-echo server ENDPOINT | bench-echo client ENDPOINT IN_FLIGHT SECONDS\n", stderr)
+    let usage = "usage: bench-echo server ENDPOINT | bench-echo client ENDPOINT IN_FLIGHT SECONDS\n"
+    write(STDERR_FILENO, usage, usage.utf8.count)
     exit(64)
 }
