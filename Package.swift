@@ -59,7 +59,7 @@ let package = Package(
             swiftSettings: strict),
 
         // The shop, a user of the runtime.
-        .target(name: "EmbeddedMongoDB", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
+        .target(name: "EmbeddedMongoDB", dependencies: ["MongoDB", "CLinux"], swiftSettings: strict),
         .target(
             name: "Shop",
             dependencies: [

@@ -23,7 +23,7 @@ enum HouseRules {
         "ProtoShop": ["CProto", "Protobuf", "RPC", "ProtoRuntime"],
         "RPCServer": ["RPC", "ZeroMQ", "Protobuf", "ProtoRuntime"],
         "RPCClient": ["RPC", "ZeroMQ", "Protobuf", "ProtoRuntime"],
-        "EmbeddedMongoDB": [],
+        "EmbeddedMongoDB": ["MongoDB"],
         "Terminal": [],
         "Shop": ["RPC", "RPCServer", "Protobuf", "ProtoRuntime", "ProtoShop", "MongoDB"],
         "orderwire": [
@@ -36,7 +36,6 @@ enum HouseRules {
     static let packages: [String: Set<String>] = [
         "RPCServer": ["Logging", "DequeModule", "HeapModule"],
         "RPCClient": ["DequeModule", "HeapModule"],
-        "EmbeddedMongoDB": ["Logging"],
         "Shop": ["Logging", "Crypto"],
         "orderwire": [
             "Terminal", "Shop", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "EmbeddedMongoDB",
