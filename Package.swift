@@ -93,7 +93,7 @@ let package = Package(
         .testTarget(name: "ProtobufTests", dependencies: ["Protobuf", "ProtoRuntime", "ProtoShop", "ProtoEcho"], swiftSettings: strict),
         .testTarget(name: "RPCTests", dependencies: ["RPC"], swiftSettings: strict),
         .testTarget(
-            name: "RuntimeTests", dependencies: ["RPCServer", "RPCClient", "ProtoEcho", "ZeroMQ", "TestSupport"],
+            name: "RuntimeTests", dependencies: ["RPCServer", "RPCClient", "ProtoEcho", "ZeroMQ", "EmbeddedMongoDB", "TestSupport"],
             swiftSettings: strict),
         .testTarget(name: "ShopTests", dependencies: ["Shop", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal"], swiftSettings: strict),

@@ -26,7 +26,10 @@ import ZeroMQ
         async let first = channel.echo("first")
         await entered.wait()
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for index in 0..<100 { group.addTask { #expect(try await channel.echo("\(index)") == "\(index)") } }
+            for index in 0..<100 { group.addTask {
+                    let answer = try await channel.echo("\(index)")
+                    #expect(answer == "\(index)")
+                } }
             try await waitUntilQueued(100, channel)
             release.signal()
             try await group.waitForAll()
@@ -60,7 +63,10 @@ import ZeroMQ
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<60 {
                 let text = index % 3 == 0 ? "other" : "same"
-                group.addTask { #expect(try await channel.echo(text) == text) }
+                group.addTask {
+                    let answer = try await channel.echo(text)
+                    #expect(answer == text)
+                }
             }
             try await waitUntilQueued(60, channel)
             release.signal()

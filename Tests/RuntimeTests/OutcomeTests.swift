@@ -3,6 +3,7 @@ import ProtoRuntime
 import RPC
 import RPCClient
 import RPCServer
+import EmbeddedMongoDB
 import TestSupport
 import Testing
 import ZeroMQ
@@ -12,7 +13,7 @@ import ZeroMQ
     @Test func aServerThatIsNotThereIsSaid() async throws {
         var configuration = ChannelConfiguration()
         configuration.connectTimeout = .milliseconds(200)
-        let channel = try Channel(to: "tcp://127.0.0.1:\(try PortPicker.free())", name: "tester", configuration: configuration)
+        let channel = try Channel(to: "tcp://127.0.0.1:\(PortPicker.free())", name: "tester", configuration: configuration)
         defer { channel.close() }
         let error = await failure { () throws(RPCError) in try await channel.echo("x") }
         #expect(error?.code == .unavailable && error?.reason == "SERVER_UNREACHABLE" && error?.disposition == .notExecuted)
@@ -152,7 +153,7 @@ import ZeroMQ
     }
 
     @Test func aRestartedServerIsFoundAgain() async throws {
-        let endpoint = "tcp://127.0.0.1:\(try PortPicker.free())"
+        let endpoint = "tcp://127.0.0.1:\(PortPicker.free())"
         let first = try RunningServer.start(EchoHandlers.plain, listen: endpoint)
         let channel = try first.channel()
         #expect(try await channel.echo("one") == "one")

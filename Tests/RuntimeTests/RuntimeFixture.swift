@@ -4,6 +4,7 @@ import RPC
 import RPCClient
 import RPCServer
 import Synchronization
+import EmbeddedMongoDB
 import TestSupport
 
 /// The echo service with handlers that a test chooses.
@@ -25,7 +26,7 @@ struct RunningServer {
         _ services: any Service..., workers: Int = 4, limits: ServerLimits = ServerLimits(), drainTimeout: Duration = .seconds(8),
         listen: String? = nil
     ) throws -> RunningServer {
-        let endpoint = listen ?? "tcp://127.0.0.1:\(try PortPicker.free())"
+        let endpoint = listen ?? "tcp://127.0.0.1:\(PortPicker.free())"
         let configuration = ServerConfiguration(
             listen: [endpoint], workers: workers, limits: limits, heartbeatInterval: .milliseconds(500), drainTimeout: drainTimeout)
         let server = try Server(configuration: configuration, services: services, logger: Logger(label: "test"))
