@@ -62,7 +62,10 @@ public struct Arena {
 extension Arena {
     private static let key: pthread_key_t = {
         var key = pthread_key_t()
-        let result = pthread_key_create(&key) { Arena(state: $0!.assumingMemoryBound(to: State.self)).destroy() }
+        let result = pthread_key_create(&key) { state in
+            guard let state else { return }
+            Arena(state: state.assumingMemoryBound(to: State.self)).destroy()
+        }
         precondition(result == 0, "no thread-specific key left")
         return key
     }()
