@@ -17,6 +17,7 @@ test: setup               ## all tests
 
 demo: setup               ## a server, 3,503 products, 412 orders, their completions
 	$(SWIFT_BUILD) --product orderwire
+	$(SWIFT_BUILD) --product chinook-store
 	@scripts/demo
 
 protos: setup             ## regenerate what comes from protos/

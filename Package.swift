@@ -12,6 +12,7 @@ let package = Package(
         .library(name: "RPCServer", targets: ["RPCServer"]),
         .library(name: "RPCClient", targets: ["RPCClient"]),
         .library(name: "ProtoShop", targets: ["ProtoShop"]),
+        .library(name: "ShopClient", targets: ["ShopClient"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -68,15 +69,25 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
+        .target(name: "ShopClient", dependencies: ["RPCClient", "ProtoShop"], swiftSettings: strict),
         .target(name: "Terminal", swiftSettings: strict),
         .executableTarget(
             name: "orderwire",
             dependencies: [
-                "Terminal", "Shop", "RPCServer", "RPCClient", "ProtoShop", "EmbeddedMongoDB",
+                "Terminal", "Shop", "ShopClient", "RPCServer", "RPCClient", "ProtoShop", "EmbeddedMongoDB",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
 
+        // The Chinook music store: real data for the demo and the tests.
+        .target(name: "ChinookData", dependencies: ["ProtoShop"], path: "examples/chinook/data", swiftSettings: strict),
+        .executableTarget(
+            name: "chinook-store",
+            dependencies: [
+                "ChinookData", "ShopClient", "Terminal",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "examples/chinook/store", swiftSettings: strict),
         .executableTarget(
             name: "bench-echo", dependencies: [
                 "RPCServer", "RPCClient", "ProtoEcho", .product(name: "Logging", package: "swift-log"),
@@ -97,6 +108,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "ShopTests", dependencies: ["Shop", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal"], swiftSettings: strict),
+        .testTarget(name: "OrderwireTests", dependencies: ["orderwire"], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests", dependencies: ["Shop", "RPCClient", "ProtoShop", "MongoDB", "TestSupport"],

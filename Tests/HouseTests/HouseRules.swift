@@ -24,10 +24,11 @@ enum HouseRules {
         "RPCServer": ["RPC", "ZeroMQ", "Protobuf", "ProtoRuntime"],
         "RPCClient": ["RPC", "ZeroMQ", "Protobuf", "ProtoRuntime"],
         "EmbeddedMongoDB": ["MongoDB"],
+        "ShopClient": ["RPC", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop"],
         "Terminal": [],
         "Shop": ["RPC", "RPCServer", "Protobuf", "ProtoRuntime", "ProtoShop", "MongoDB"],
         "orderwire": [
-            "Terminal", "Shop", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "EmbeddedMongoDB",
+            "Terminal", "Shop", "ShopClient", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "EmbeddedMongoDB",
         ],
         "protoc-gen-orderwire": ["CProto", "Protobuf"],
     ]
@@ -37,9 +38,7 @@ enum HouseRules {
         "RPCServer": ["Logging", "DequeModule", "HeapModule"],
         "RPCClient": ["DequeModule", "HeapModule"],
         "Shop": ["Logging", "Crypto"],
-        "orderwire": [
-            "Terminal", "Shop", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "EmbeddedMongoDB",
-        ],
+        "orderwire": ["Logging", "ArgumentParser"],
     ]
 
     static let toolchain: Set<String> = ["Swift", "Glibc", "CLinux", "Synchronization", "FoundationEssentials"]
@@ -107,21 +106,22 @@ enum HouseRules {
     static func habitFindings(_ text: SwiftText, path: String) -> [Finding] {
         text.code.enumerated().flatMap { index, line -> [Finding] in
             var found: [String] = []
-            if calls("print", in: line) || calls("debugPrint", in: line) { found.append("print: use the logger or the output") }
-            if line.contains("try?") { found.append("try? swallows an error") }
-            if line.contains("try!") { found.append("try! crashes on an error") }
-            if line.contains("as!") { found.append("as! crashes on another type") }
+            if has("print(", in: line) || has("debugPrint(", in: line) { found.append("print: use the logger or the output") }
+            if has("try?", in: line) { found.append("try? swallows an error") }
+            if has("try!", in: line) { found.append("try! crashes on an error") }
+            if has("as!", in: line) { found.append("as! crashes on another type") }
             let reasoned = text.comments[index].drop(while: \.isWhitespace).hasPrefix(unwrapReason)
             if !reasoned, hasUnwrap(line) { found.append("! needs a comment '// \(unwrapReason) ...' on its line") }
             return found.map { Finding(path: path, line: index + 1, what: $0) }
         }
     }
 
-    private static func calls(_ function: String, in line: String) -> Bool {
+    /// Whether the word is there, and not as the end of another or the member of something.
+    private static func has(_ word: String, in line: String) -> Bool {
         var rest = Substring(line)
-        while let range = rest.firstRange(of: function + "(") {
+        while let range = rest.firstRange(of: word) {
             let before = line[..<range.lowerBound].last
-            if before == nil || !(isNamePart(before) || before == ".") { return true }
+            if before != ".", !isNamePart(before) { return true }
             rest = rest[range.upperBound...]
         }
         return false

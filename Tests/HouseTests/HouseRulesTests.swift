@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "blueprint(1)", "writer.print(1)", "// print(1)", "/* try? /* x! */ print(1) */ let a = 1", "let s = \"try? print(x!)\"",
+        "blueprint(1)", "for case let entry? in x {}", "writer.print(1)", "// print(1)", "/* try? /* x! */ print(1) */ let a = 1", "let s = \"try? print(x!)\"",
         "if a != b {}", "if !a {}", "let s = \"\"\"\n  print(1) \"x\"!\n  \"\"\"", "let y = x!  // never nil: set in init",
         "p.baseAddress!.pointee", "let s = #\"say \"print(1)\" try!\"#", "let s = \"a \\\" print(1)\"", "f(\"\\(g(\"(\"))\", !a)",
     ]) func leavesAGoodHabitAlone(source: String) {

@@ -29,6 +29,10 @@ struct SwiftText {
     /// Consumes what stands at the front of `rest` and returns how many characters that was.
     private static func step(_ rest: ArraySlice<Character>, modes: inout [Mode], text: inout SwiftText) -> Int {
         let mode = modes[modes.count - 1]
+        if let first = rest.first, !first.isNewline, !marks.contains(first) {
+            text.take(first, mode)
+            return 1
+        }
         if rest.first?.isNewline == true {
             if case .lineComment = mode { modes.removeLast() }
             text.code.append("")
@@ -55,6 +59,17 @@ struct SwiftText {
             return stepInString(rest, quotes: quotes, hashes: hashes, modes: &modes, text: &text)
         case .code, .interpolation:
             return stepInCode(rest, modes: &modes, text: &text)
+        }
+    }
+
+    /// Characters that can begin or end something; all others only belong to what they are in.
+    private static let marks: Set<Character> = ["/", "*", "\"", "\\", "#", "(", ")"]
+
+    private mutating func take(_ character: Character, _ mode: Mode) {
+        switch mode {
+        case .code, .interpolation: code[code.count - 1].append(character)
+        case .lineComment, .blockComment: comments[comments.count - 1].append(character)
+        case .string: break
         }
     }
 

@@ -1,0 +1,95 @@
+import ProtoShop
+
+/// What is printed about each kind of thing.
+extension Field where Item == Catalog.Product {
+    static var product: [Field] {
+        [
+            Field("ID", csv: "id") { $0.id },
+            Field("NAME", csv: "name", isElastic: true) { $0.name },
+            Field("CATEGORY", csv: "category", isElastic: true) { $0.category },
+            Field("PRICE", csv: nil, isNumber: true) { $0.price?.text ?? "" },
+            Field(nil, csv: "price") { $0.price?.decimal ?? "" },
+            Field(nil, csv: "currency") { $0.price?.currencyCode ?? "" },
+            Field("STOCK", csv: "stock", isNumber: true) { String($0.stock) },
+        ]
+    }
+
+    /// All there is to know about a product.
+    static var productDetails: [Field] {
+        product + [
+            Field("DESCRIPTION", csv: "description") { $0.description },
+            Field("UPDATED", csv: "updateTime") { $0.updateTime?.text ?? "" },
+        ]
+    }
+}
+
+extension Field where Item == Orders.Order {
+    static var order: [Field] {
+        [
+            Field("ORDER", csv: "id") { $0.id },
+            Field("KEY", csv: "idempotencyKey") { $0.idempotencyKey },
+            Field("STATE", csv: "state") { $0.state.text },
+            Field("LINES", csv: "lines") { order in
+                order.lines.map { "\($0.productId)=\($0.quantity)" }.joined(separator: " ")
+            },
+            Field("TOTAL", csv: nil) { $0.total?.text ?? "" },
+            Field(nil, csv: "total") { $0.total?.decimal ?? "" },
+            Field(nil, csv: "currency") { $0.total?.currencyCode ?? "" },
+            Field("REASON", csv: "rejectReason") { $0.rejectReason.text },
+            Field("DETAIL", csv: "rejectDetail") { $0.rejectDetail },
+            Field("ACCEPTED", csv: "acceptTime") { $0.acceptTime?.text ?? "" },
+            Field("FINAL", csv: "finalTime") { $0.finalTime?.text ?? "" },
+            Field("SEQUENCE", csv: "sequence") { $0.sequence > 0 ? String($0.sequence) : "" },
+        ]
+    }
+}
+
+extension Field where Item == Orders.Completion {
+    static var completion: [Field] {
+        [
+            Field("SEQUENCE", csv: "sequence") { String($0.sequence) },
+            Field("ORDER", csv: "orderId") { $0.orderId },
+            Field("CLIENT", csv: "submitter") { $0.submitter },
+            Field("KEY", csv: "idempotencyKey") { $0.idempotencyKey },
+            Field("STATE", csv: "state") { $0.state.text },
+            Field("TOTAL", csv: nil) { $0.total?.text ?? "" },
+            Field(nil, csv: "total") { $0.total?.decimal ?? "" },
+            Field(nil, csv: "currency") { $0.total?.currencyCode ?? "" },
+            Field("REASON", csv: "rejectReason") { $0.rejectReason.text },
+            Field("DETAIL", csv: "rejectDetail") { $0.rejectDetail },
+            Field("FINAL", csv: "finalTime") { $0.finalTime?.text ?? "" },
+        ]
+    }
+}
+
+extension Orders.OrderState {
+    /// For people, as in "FULFILLED".
+    var text: String {
+        switch self {
+        case .unspecified: ""
+        case .accepted: "ACCEPTED"
+        case .fulfilled: "FULFILLED"
+        case .rejected: "REJECTED"
+        case .cancelled: "CANCELLED"
+        case .unrecognized(let number): "STATE_\(number)"
+        }
+    }
+
+    /// Whether nothing can change any more.
+    var isFinal: Bool { [.fulfilled, .rejected, .cancelled].contains(self) }
+}
+
+extension Orders.RejectReason {
+    /// For people, as in "OUT_OF_STOCK"; empty where nothing was rejected.
+    var text: String {
+        switch self {
+        case .unspecified: ""
+        case .unknownProduct: "UNKNOWN_PRODUCT"
+        case .outOfStock: "OUT_OF_STOCK"
+        case .mixedCurrencies: "MIXED_CURRENCIES"
+        case .totalMismatch: "TOTAL_MISMATCH"
+        case .totalOverflow: "TOTAL_OVERFLOW"
+        case .unrecognized(let number): "REASON_\(number)"
+        }
+    }
+}
