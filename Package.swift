@@ -64,8 +64,9 @@ let package = Package(
         .target(
             name: "Shop",
             dependencies: [
-                "RPCServer", "ProtoShop", "MongoDB",
+                "RPCServer", "ProtoShop", "MongoDB", "CLinux",
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
@@ -106,7 +107,13 @@ let package = Package(
         .testTarget(
             name: "RuntimeTests", dependencies: ["RPCServer", "RPCClient", "ProtoEcho", "ZeroMQ", "EmbeddedMongoDB", "TestSupport"],
             swiftSettings: strict),
-        .testTarget(name: "ShopTests", dependencies: ["Shop", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ShopTests",
+            dependencies: [
+                "Shop", "RPCServer", "RPCClient", "ProtoShop", "MongoDB", "EmbeddedMongoDB", "ChinookData", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal"], swiftSettings: strict),
         .testTarget(name: "OrderwireTests", dependencies: ["orderwire"], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),

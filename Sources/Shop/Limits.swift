@@ -1,0 +1,76 @@
+/// Every limit of the shop: its number, and why it is that one.
+enum Limits {
+    // MARK: Names
+    /// Product ids and idempotency keys, in bytes: room for a UUID with a prefix, small enough for an index key.
+    static let maxIDLength = 64
+    /// Product names, in bytes. The sort key, at most some times as long, is in two indexes.
+    static let maxNameLength = 512
+    /// Categories, in bytes, and text that is looked for in them.
+    static let maxCategoryLength = 128
+    /// Descriptions, in bytes. A page of 1,000 products stays below 8 MB, far from MongoDB's 16 MB.
+    static let maxDescriptionLength = 4096
+
+    // MARK: Amounts
+    /// Pieces in stock. Sums over any number of products that a database can hold fit an int64.
+    static let maxStock: Int64 = 1_000_000_000
+    /// Pieces of one product in an order.
+    static let maxQuantity: Int64 = 10_000
+    /// Lines of an order: bounds the documents that one order makes a settlement write.
+    static let maxLines = 100
+
+    // MARK: Requests
+    /// Products of one import call: a transaction of this size takes tens of milliseconds.
+    static let maxImportBatch = 1000
+    /// Refused fields that are reported at once. Beyond it, more tell nobody more.
+    static let maxViolations = 100
+    /// Products on a page where the request does not say.
+    static let defaultPageSize = 10
+    /// Products on a page; more are clamped to it.
+    static let maxPageSize = 1000
+    /// Categories that a filter may match. With more values in `$in`, MongoDB stops merging index scans and sorts in memory.
+    static let maxMatchingCategories = 200
+    /// Longest page token that is looked at, in bytes: the longest sort key, in base64, with room to spare.
+    static let maxPageTokenLength = 8192
+    /// Completions in one answer of ListCompletions.
+    static let maxCompletions = 1000
+    static let defaultCompletions = 100
+    /// Sequence numbers in one acknowledgement.
+    static let maxAcknowledgements = 10_000
+    /// Longest WaitOrder. A client that wants more asks again.
+    static let maxWait = Duration.seconds(60)
+    static let defaultWait = Duration.seconds(10)
+
+    // MARK: Database
+    /// What the database may spend on one operation of a call. It stops before the socket's 2 s are over, so that the
+    /// connection stays usable.
+    static let maxQueryTime = Duration.milliseconds(1500)
+    /// What one transaction of the background may take.
+    static let maxTransactionTime = Duration.seconds(10)
+    /// When a caller may try again after the database was away.
+    static let databaseRetryDelay = Duration.milliseconds(500)
+
+    // MARK: Settlement
+    /// Documents that one settlement transaction writes: large enough to share the cost of a commit, small enough to commit
+    /// in some tens of milliseconds.
+    static let maxSettlementWrites = 1000
+    /// Tries of a single order before it is parked.
+    static let maxSettlementTries = 3
+    /// How long a settler keeps its lease without renewing it. A crashed one delays settlement by at most this and a poll.
+    static let leaseDuration = Duration.seconds(3)
+    /// How often the lease is renewed: two renewals may fail before it is lost.
+    static let leaseRenewal = Duration.seconds(1)
+    /// How often an idle settler looks for orders that other servers accepted, and a standby at the lease.
+    static let settlerPoll = Duration.milliseconds(500)
+    /// How often the settlement log is polled while somebody waits for it and the settler may be on another server.
+    static let logPoll = Duration.milliseconds(75)
+
+    // MARK: Notification
+    /// Events of a member that are not acknowledged yet. Then the notifier waits: the log in the database is the buffer.
+    static let notificationWindow = 4096
+    /// Unacknowledged events that left the socket this long ago are taken for lost with their connection, and sent again.
+    static let acknowledgementTimeout = Duration.seconds(15)
+    /// Settlement documents that are read at once: up to 1,000 rows each.
+    static let logBatch = 4
+    /// WaitOrder calls that are parked at once in a server.
+    static let maxWaiters = 10_000
+}
