@@ -1,0 +1,10 @@
+/// The shop's collections. docs/data-model.md tells what is in them.
+enum CollectionName {
+    static let products = "products"
+    static let categories = "categories"
+    static let orders = "orders"
+    static let settlements = "settlements"
+    static let leases = "leases"
+    static let groups = "groups"
+    static let secrets = "secrets"
+}

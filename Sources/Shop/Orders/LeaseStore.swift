@@ -1,0 +1,148 @@
+import MongoDB
+import RPC
+
+/// The settler's lease document: who settles, in which epoch, until when, and the number of the last completion.
+///
+/// All times are the database's (`$$NOW`): no server's clock decides.
+struct LeaseStore: Sendable {
+    let database: String
+
+    private static let id = "settler"
+
+    /// The lease as a standby sees it.
+    struct Observation: Sendable, Equatable {
+        var epoch: Int64
+        var isExpired: Bool
+        /// The session of the last holder's transactions. One that was killed has left its transaction open, perhaps, and with
+        /// it a lock on this document.
+        var session: SessionID?
+    }
+
+    /// Makes the document, where there is none: expired, and nothing settled.
+    func create(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) {
+        let update = Update { update in
+            update.document("$setOnInsert") {
+                $0.append("epoch", 0)
+                $0.append("sequence", 0)
+                $0.append("expires", BSONDate(millisecondsSince1970: 0))
+            }
+        }
+        try client.collection(CollectionName.leases, in: database)
+            .updateOne(Document { $0.append("_id", Self.id) }, update, upsert: true, timeLimit: deadline.remaining)
+    }
+
+    /// Looks, without waiting for whoever has the document locked.
+    func observe(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Observation? {
+        let projection = Document { projection in
+            projection.append("epoch", 1)
+            projection.append("session", 1)
+            projection.document("isExpired") { Self.appendExpired(to: &$0) }
+        }
+        let options = FindOptions(projection: projection, timeLimit: deadline.remaining)
+        return try client.collection(CollectionName.leases, in: database)
+            .findOne(Document { $0.append("_id", Self.id) }, options) { row throws(MongoError) in
+                Observation(
+                    epoch: try row.int64("epoch"), isExpired: try row.bool("isExpired"),
+                    session: row.find("session")?.binary.flatMap { SessionID($0) })
+            }
+    }
+
+    /// Takes an expired lease: the epoch moves on, which fences its last holder. Nil where somebody was quicker.
+    func take(
+        from observed: Observation, holder: String, session: SessionID, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> Int64? {
+        let filter = Document { filter in
+            filter.append("_id", Self.id)
+            filter.append("epoch", observed.epoch)
+            filter.document("$expr") { Self.appendExpired(to: &$0) }
+        }
+        let epoch = observed.epoch + 1
+        let update = Update(pipeline: [
+            Document { stage in
+                stage.document("$set") { set in
+                    set.append("epoch", epoch)
+                    set.append("holder", holder)
+                    set.append("session", session)
+                    Self.appendExpiry(to: &set)
+                }
+            }
+        ])
+        let taken = try client.collection(CollectionName.leases, in: database)
+            .findOneAndUpdate(filter, update, timeLimit: deadline.remaining)
+        return taken == nil ? nil : epoch
+    }
+
+    /// Extends the lease and notes the session that transactions run in from now on. False where it is lost.
+    func renew(
+        epoch: Int64, session: SessionID, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> Bool {
+        let update = Update(pipeline: [
+            Document { stage in
+                stage.document("$set") { set in
+                    set.append("session", session)
+                    Self.appendExpiry(to: &set)
+                }
+            }
+        ])
+        return try client.collection(CollectionName.leases, in: database)
+            .updateOne(Self.held(epoch), update, timeLimit: deadline.remaining).matchedCount == 1
+    }
+
+    /// Gives the lease back, so that another server need not wait for its end.
+    func release(epoch: Int64, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) {
+        let update = Update { update in
+            update.document("$set") { $0.append("expires", BSONDate(millisecondsSince1970: 0)) }
+        }
+        try client.collection(CollectionName.leases, in: database)
+            .updateOne(Self.held(epoch), update, timeLimit: deadline.remaining)
+    }
+
+    /// In the session's transaction: checks that the lease is still held in `epoch`, extends it, and takes the next `count`
+    /// sequence numbers. The first statement of each settlement: it fences a stale settler, and makes all settlements follow
+    /// one another, so that numbers are committed in their order and without gaps.
+    ///
+    /// - Returns: the last of the numbers; nil where the lease is lost.
+    func takeSequence(
+        _ count: Int, epoch: Int64, _ session: borrowing Session, before deadline: Deadline
+    ) throws(MongoError) -> Int64? {
+        let update = Update(pipeline: [
+            Document { stage in
+                stage.document("$set") { set in
+                    set.document("sequence") { sum in
+                        sum.array("$add") {
+                            $0.append("$sequence")
+                            $0.append(count)
+                        }
+                    }
+                    Self.appendExpiry(to: &set)
+                }
+            }
+        ])
+        let lease = try session.collection(CollectionName.leases, in: database)
+            .findOneAndUpdate(Self.held(epoch), update, timeLimit: deadline.remaining)
+        return try lease?.view.int64("sequence")
+    }
+
+    private static func held(_ epoch: Int64) -> Document {
+        Document { filter in
+            filter.append("_id", id)
+            filter.append("epoch", epoch)
+        }
+    }
+
+    private static func appendExpired(to expression: inout DocumentBuilder) {
+        expression.array("$lt") {
+            $0.append("$expires")
+            $0.append("$$NOW")
+        }
+    }
+
+    private static func appendExpiry(to set: inout DocumentBuilder) {
+        set.document("expires") { sum in
+            sum.array("$add") {
+                $0.append("$$NOW")
+                $0.append(Int64(Limits.leaseDuration.wholeMicroseconds / 1000))
+            }
+        }
+    }
+}

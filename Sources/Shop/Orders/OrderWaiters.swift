@@ -1,0 +1,227 @@
+import Logging
+import MongoDB
+import ProtoShop
+import RPC
+import Synchronization
+
+/// Calls that wait for their order to become final, without holding a worker.
+///
+/// One thread serves all of them: it reads what new calls ask for, follows the settlement log while anybody waits, and
+/// answers whom a settlement concerns or whose time is over. The settler of this server wakes it at once; settlements of
+/// another server are found by the poll. With nobody waiting it sleeps.
+final class OrderWaiters: Sendable {
+    typealias Call = ServerCall<Orders.WaitOrderRequest, Orders.WaitOrderResponse>
+
+    private let pool: ClientPool
+    private let database: ShopDatabase
+    private let reader: OrderReader
+    private let logger: Logger
+    private let thread = LoopThread()
+    private let arrivals = Mutex(Arrivals())
+
+    /// Calls that the thread has not seen yet.
+    private struct Arrivals {
+        var calls: [Waiter] = []
+        /// Calls that wait, seen or not: bounded.
+        var count = 0
+        var isClosed = false
+    }
+
+    /// A call, and how long it waits at most.
+    private struct Waiter {
+        let call: Call
+        let identity: String
+        let until: MonotonicTime
+        /// The order as it was found; nil before.
+        var found: OrderReader.Found?
+    }
+
+    init(database: ShopDatabase, reader: OrderReader, logger: Logger) {
+        self.pool = database.pool
+        self.database = database
+        self.reader = reader
+        self.logger = logger
+    }
+
+    func start() { thread.start(named: "waiters") { [self] in run() } }
+
+    /// Something was settled. From any thread.
+    func wake() {
+        if arrivals.withLock({ $0.count > 0 }) { thread.wake() }
+    }
+
+    /// Answers all who wait, with what is known, and ends the thread.
+    func stop() {
+        arrivals.withLock { $0.isClosed = true }
+        thread.stop()
+    }
+
+    /// Takes over a call. From any thread.
+    func add(_ call: Call, for time: Duration) {
+        // The answer has to arrive before the caller's own deadline.
+        let deadline = call.context.deadline.time
+        let margin = min(Self.answerMargin, call.context.deadline.remaining / 4)
+        let latest = MonotonicTime(nanoseconds: deadline.nanoseconds &- margin.wholeMicroseconds &* 1000)
+        let waiter = Waiter(call: call, identity: call.context.identity.name, until: min(MonotonicTime.now.advanced(by: time), latest))
+        let refusal: RPCError? = arrivals.withLock { arrivals in
+            if arrivals.isClosed { return Self.shuttingDown }
+            if arrivals.count >= Limits.maxWaiters { return Self.full }
+            arrivals.count += 1
+            arrivals.calls.append(waiter)
+            return nil
+        }
+        if let refusal { call.fail(refusal) } else { thread.wake() }
+    }
+
+    /// What it takes to read the order once more and to send the answer.
+    private static let answerMargin = Duration.milliseconds(50)
+
+    private static let shuttingDown = RPCError(
+        .unavailable, reason: "SHUTTING_DOWN", "the server is shutting down", disposition: .notExecuted,
+        retryDelay: Limits.databaseRetryDelay)
+    private static let full = RPCError(
+        .resourceExhausted, reason: "QUEUE_FULL", "\(Limits.maxWaiters) calls wait already", disposition: .notExecuted,
+        retryDelay: .seconds(1))
+
+    // MARK: - The waiters' thread
+
+    private func run() {
+        var waiting: [String: [Waiter]] = [:]
+        /// The log has been read up to here; nil while nobody waited.
+        var position: Int64?
+        while !thread.isStopping {
+            admit(takeArrivals(), &waiting, &position)
+            if !waiting.isEmpty { follow(&waiting, &position) }
+            if waiting.isEmpty { position = nil }
+            thread.sleep(atMost: waiting.isEmpty ? nil : nextPause(waiting))
+        }
+        for waiter in waiting.values.flatMap({ $0 }) { finish(waiter, .success(waiter.found)) }
+        for waiter in takeArrivals() { finish(waiter, .failure(Self.shuttingDown)) }
+    }
+
+    private func takeArrivals() -> [Waiter] {
+        arrivals.withLock { arrivals in
+            defer { arrivals.calls = [] }
+            return arrivals.calls
+        }
+    }
+
+    private func nextPause(_ waiting: [String: [Waiter]]) -> Duration {
+        let earliest = waiting.values.lazy.flatMap { $0 }.map(\.until).min() ?? .now
+        return min(Limits.logPoll, .microseconds(Int64(clamping: earliest.microseconds(since: .now))))
+    }
+
+    /// Answers calls whose order is final or not there; the others wait from now on.
+    ///
+    /// The log's end is read before the orders are, so that what is settled in between is found in the log.
+    private func admit(_ arrived: [Waiter], _ waiting: inout [String: [Waiter]], _ position: inout Int64?) {
+        guard !arrived.isEmpty else { return }
+        var found: [[String: OrderReader.Found]] = []
+        do throws(MongoError) {
+            try pool.withClient { client throws(MongoError) in
+                if position == nil { position = try reader.settlements.lastSequence(client, before: .after(Limits.maxQueryTime)) }
+                found = try find(arrived, client)
+            }
+        } catch {
+            let failure = database.rpcError(error, .read, .after(Limits.maxQueryTime))
+            for waiter in arrived { finish(waiter, .failure(failure)) }
+            return
+        }
+        for var waiter in arrived {
+            waiter.found = Self.order(of: waiter, in: found)
+            if let order = waiter.found, !order.isFinal, waiter.until > .now {
+                waiting[order.record.id, default: []].append(waiter)
+            } else {
+                finish(waiter, .success(waiter.found))
+            }
+        }
+    }
+
+    /// Reads the log on, answers whom it concerns, and those whose time is over.
+    private func follow(_ waiting: inout [String: [Waiter]], _ position: inout Int64?) {
+        do throws(MongoError) {
+            try pool.withClient { client throws(MongoError) in
+                try readLog(&waiting, &position, client)
+                try refreshOverdue(&waiting, client)
+            }
+        } catch {
+            logger.warning("Waiting calls cannot follow the settlements", metadata: ["error": "\(error)"])
+            answerOverdue(&waiting)
+        }
+    }
+
+    private func readLog(
+        _ waiting: inout [String: [Waiter]], _ position: inout Int64?, _ client: borrowing Client
+    ) throws(MongoError) {
+        while !waiting.isEmpty, let after = position {
+            let settlements = try reader.settlements.settlements(
+                after: after, of: nil, count: Limits.logBatch, client, before: .after(Limits.maxQueryTime))
+            for row in settlements.lazy.flatMap(\.rows) {
+                for var waiter in waiting.removeValue(forKey: row.orderID) ?? [] {
+                    waiter.found?.result = row
+                    finish(waiter, .success(waiter.found))
+                }
+            }
+            guard let last = settlements.last else { return }
+            position = last.last
+        }
+    }
+
+    /// The orders that the waiters ask for, each for its own identity. All of them by one query, but where two identities ask
+    /// for the same id, of whom one must not see it.
+    private func find(_ waiters: [Waiter], _ client: borrowing Client) throws(MongoError) -> [[String: OrderReader.Found]] {
+        var queries: [[String: String]] = []
+        for waiter in waiters {
+            let id = waiter.call.request.id
+            if let place = queries.firstIndex(where: { $0[id, default: waiter.identity] == waiter.identity }) {
+                queries[place][id] = waiter.identity
+            } else {
+                queries.append([id: waiter.identity])
+            }
+        }
+        var found: [[String: OrderReader.Found]] = []
+        for owners in queries { found.append(try reader.find(ownedBy: owners, client, before: .after(Limits.maxQueryTime))) }
+        return found
+    }
+
+    private static func order(of waiter: Waiter, in found: [[String: OrderReader.Found]]) -> OrderReader.Found? {
+        found.lazy.compactMap { $0[waiter.call.request.id] }.first { $0.record.identity == waiter.identity }
+    }
+
+    /// Whose time is over gets the order as it stands now.
+    private func refreshOverdue(_ waiting: inout [String: [Waiter]], _ client: borrowing Client) throws(MongoError) {
+        let now = MonotonicTime.now
+        let overdue = waiting.values.lazy.flatMap { $0 }.filter { $0.until <= now || $0.call.context.isAbandoned }
+        guard !overdue.isEmpty else { return }
+        let found = try find(overdue.filter { !$0.call.context.isAbandoned }, client)
+        for var waiter in remove(from: &waiting, where: { $0.until <= now || $0.call.context.isAbandoned }) {
+            waiter.found = Self.order(of: waiter, in: found) ?? waiter.found
+            finish(waiter, .success(waiter.found))
+        }
+    }
+
+    /// The database is away: whose time is over gets the order as it was seen last.
+    private func answerOverdue(_ waiting: inout [String: [Waiter]]) {
+        let now = MonotonicTime.now
+        for waiter in remove(from: &waiting, where: { $0.until <= now }) { finish(waiter, .success(waiter.found)) }
+    }
+
+    private func remove(from waiting: inout [String: [Waiter]], where isDone: (Waiter) -> Bool) -> [Waiter] {
+        let done = waiting.values.flatMap { $0 }.filter(isDone)
+        guard !done.isEmpty else { return [] }
+        waiting = waiting.compactMapValues { waiters in
+            let rest = waiters.filter { !isDone($0) }
+            return rest.isEmpty ? nil : rest
+        }
+        return done
+    }
+
+    private func finish(_ waiter: Waiter, _ result: Result<OrderReader.Found?, RPCError>) {
+        arrivals.withLock { $0.count -= 1 }
+        switch result {
+        case .success(let found?): waiter.call.reply(Orders.WaitOrderResponse(order: found.order))
+        case .success(nil): waiter.call.fail(OrderReader.notFound)
+        case .failure(let error): waiter.call.fail(error)
+        }
+    }
+}

@@ -1,0 +1,184 @@
+import Logging
+import MongoDB
+import RPC
+
+/// Decides accepted orders. One settler works in the cluster, the one that holds the lease; the others stand by.
+///
+/// A thread of its own, which sleeps until an order was accepted here, or its poll is due for what other servers accepted.
+final class Settler: Sendable {
+    private let pool: ClientPool
+    private let transaction: SettlementTransaction
+    private let logger: Logger
+    private let thread = LoopThread()
+    /// Names this server in the lease document, for people.
+    private let holder: String
+    /// Called in the settler's thread after each settlement.
+    private let didSettle: @Sendable () -> Void
+
+    init(
+        pool: ClientPool, transaction: SettlementTransaction, holder: String, logger: Logger,
+        didSettle: @escaping @Sendable () -> Void
+    ) {
+        self.pool = pool
+        self.transaction = transaction
+        self.holder = holder
+        self.logger = logger
+        self.didSettle = didSettle
+    }
+
+    func start() { thread.start(named: "settler") { [self] in run() } }
+
+    /// Orders were accepted. From any thread.
+    func wake() { thread.wake() }
+
+    /// Ends the thread, after the transaction that it is in, and gives the lease back.
+    func stop() { thread.stop() }
+
+    // MARK: - The settler's thread
+
+    private func run() {
+        var lease = LeaseState()
+        var troubles = Troubles()
+        var backoff = Backoff()
+        while !thread.isStopping {
+            do throws(MongoError) {
+                try work(&lease, &troubles, &backoff)
+            } catch {
+                logger.warning("Settling has to wait for the database", metadata: ["error": "\(error)"])
+                lease.doubt()
+                thread.sleep(atMost: backoff.next())
+            }
+        }
+    }
+
+    /// Works with one client and one session until it is stopped or the database fails.
+    private func work(
+        _ lease: inout LeaseState, _ troubles: inout Troubles, _ backoff: inout Backoff
+    ) throws(MongoError) {
+        let client = try pool.takeClient()
+        let session = try client.startSession()
+        // The lease names the session whose transactions are to be killed after us: this one from now on.
+        lease.doubt()
+        while !thread.isStopping {
+            let now = MonotonicTime.now
+            switch lease.action(at: now) {
+            case .look:
+                try look(&lease, session.id, client)
+            case .renew(let epoch):
+                let isHeld = try transaction.leases.renew(epoch: epoch, session: session.id, client, before: .after(Self.patience))
+                if isHeld { lease.renewed(askedAt: now) } else { lose(&lease) }
+            case .settle(let epoch):
+                let isIdle = try settle(epoch, &lease, &troubles, session, client)
+                backoff.reset()
+                if isIdle { sleep(until: min(lease.nextDue, now.advanced(by: Limits.settlerPoll))) }
+            case .wait(let until):
+                sleep(until: until)
+            }
+        }
+        if case .holding(let epoch, _) = lease.phase {
+            try transaction.leases.release(epoch: epoch, client, before: .after(Self.patience))
+        }
+    }
+
+    /// Bounds a statement of the settler outside of transactions.
+    private static let patience = Limits.maxQueryTime
+
+    private func sleep(until time: MonotonicTime) {
+        thread.sleep(atMost: .microseconds(Int64(clamping: time.microseconds(since: .now))))
+    }
+
+    /// Takes the lease where it has run out. What its last holder left open is killed first: it would block the lease
+    /// document until the database's own limit for transactions.
+    private func look(_ lease: inout LeaseState, _ session: SessionID, _ client: borrowing Client) throws(MongoError) {
+        let asked = MonotonicTime.now
+        let leases = transaction.leases
+        guard let observed = try leases.observe(client, before: .after(Self.patience)) else {
+            return try leases.create(client, before: .after(Self.patience))
+        }
+        guard observed.isExpired else { return lease.stayStandby(at: asked) }
+        if let old = observed.session { try client.killSessions([old], timeLimit: Self.patience) }
+        let epoch = try leases.take(
+            from: observed, holder: holder, session: session, client, before: .after(Self.patience))
+        guard let epoch else { return lease.stayStandby(at: asked) }
+        lease.taken(epoch: epoch, askedAt: asked)
+        logger.info("This server settles orders now", metadata: ["epoch": "\(epoch)"])
+    }
+
+    private func lose(_ lease: inout LeaseState) {
+        logger.notice("Another server settles orders now")
+        lease.lost(at: .now)
+    }
+
+    /// Settles one batch. Returns whether there was nothing to do.
+    private func settle(
+        _ epoch: Int64, _ lease: inout LeaseState, _ troubles: inout Troubles, _ session: borrowing Session,
+        _ client: borrowing Client
+    ) throws(MongoError) -> Bool {
+        let head = try transaction.orders.oldest(Limits.maxSettlementWrites, client, before: .after(Self.patience))
+        for id in head.unreadable { try park(id, "the document is no order", client) }
+        let batch = head.orders.prefix(SettlementBatch.prefix(of: head.orders.map(\.open)))
+        guard !batch.isEmpty else { return head.unreadable.isEmpty }
+        do throws(MongoError) {
+            try settle(Array(batch), epoch, &lease, session)
+        } catch {
+            guard !error.isAboutDatabase else { throw error }
+            logger.warning("A batch cannot be settled; trying its orders one by one", metadata: ["error": "\(error)"])
+            try settleOneByOne(Array(batch), epoch, &lease, &troubles, session, client)
+        }
+        return false
+    }
+
+    private func settle(
+        _ batch: [OrderRecord], _ epoch: Int64, _ lease: inout LeaseState, _ session: borrowing Session
+    ) throws(MongoError) {
+        let asked = MonotonicTime.now
+        let outcome = try transaction.run(batch, epoch: epoch, on: session, before: .after(Limits.maxTransactionTime)) {
+            thread.sleep(atMost: $0)
+            return !thread.isStopping
+        }
+        switch outcome {
+        case .settled(let last):
+            lease.renewed(askedAt: asked)
+            logger.debug("Settled", metadata: ["orders": "\(batch.count)", "sequence": "\(last)"])
+            didSettle()
+        case .leaseLost:
+            lose(&lease)
+        }
+    }
+
+    /// Settles what can be; what has failed too often is parked, so that it stands in nobody's way.
+    private func settleOneByOne(
+        _ batch: [OrderRecord], _ epoch: Int64, _ lease: inout LeaseState, _ troubles: inout Troubles,
+        _ session: borrowing Session, _ client: borrowing Client
+    ) throws(MongoError) {
+        for order in batch {
+            guard case .holding = lease.phase, !thread.isStopping else { return }
+            do throws(MongoError) {
+                try settle([order], epoch, &lease, session)
+                troubles.forget(order.id)
+            } catch {
+                guard !error.isAboutDatabase else { throw error }
+                if troubles.hasFailedTooOften(order.id) { try park(order.id, "\(error)", client) }
+            }
+        }
+    }
+
+    private func park(_ id: String, _ reason: String, _ client: borrowing Client) throws(MongoError) {
+        logger.error("An order cannot be settled and is parked", metadata: ["order": "\(id)", "error": "\(reason)"])
+        try transaction.orders.park(id, reason: reason, client, before: .after(Self.patience))
+    }
+}
+
+/// How often single orders have failed.
+struct Troubles: Sendable {
+    private var failures: [String: Int] = [:]
+
+    /// Counts one more failure, and tells whether it was the last that is allowed.
+    mutating func hasFailedTooOften(_ id: String) -> Bool {
+        let count = failures[id, default: 0] + 1
+        failures[id] = count < Limits.maxSettlementTries ? count : nil
+        return count >= Limits.maxSettlementTries
+    }
+
+    mutating func forget(_ id: String) { failures[id] = nil }
+}

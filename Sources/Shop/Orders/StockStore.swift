@@ -1,0 +1,45 @@
+import MongoDB
+import RPC
+
+/// The settlement's view of `products`: prices, and stock.
+struct StockStore: Sendable {
+    let database: String
+
+    /// Price and stock of the products with these ids, in the session's transaction. Those that do not exist are left out.
+    func products(
+        _ ids: [String], _ session: borrowing Session, before deadline: Deadline
+    ) throws(MongoError) -> [String: StockedProduct] {
+        let filter = Document { filter in filter.document("_id") { $0.append("$in", ids) } }
+        let projection = Document { $0.append("price", 1); $0.append("stock", 1) }
+        var cursor = try session.collection(CollectionName.products, in: database)
+            .find(filter, FindOptions(projection: projection, limit: ids.count, timeLimit: deadline.remaining))
+        var products: [String: StockedProduct] = [:]
+        while let row = try cursor.next() {
+            products[try row.string("_id")] = StockedProduct(
+                price: try MinorAmount(try row.document("price")), stock: try row.int64("stock"))
+        }
+        return products
+    }
+
+    /// Takes pieces from stock, in the session's transaction: one statement for all products that lose the same number, none
+    /// of them below zero.
+    func take(_ changes: [Decisions.StockChange], at time: BSONDate, _ session: borrowing Session) throws(MongoError) {
+        guard !changes.isEmpty else { return }
+        var bulk = try session.collection(CollectionName.products, in: database).bulkWrite(ordered: false)
+        for change in changes {
+            let filter = Document { filter in
+                filter.document("_id") { $0.append("$in", change.productIDs) }
+                filter.document("stock") { $0.append("$gte", change.quantity) }
+            }
+            let update = Update { update in
+                update.document("$inc") { $0.append("stock", -change.quantity) }
+                update.document("$set") { $0.append("updated", time) }
+            }
+            try bulk.updateMany(filter, update, hint: "_id_")
+        }
+        let result = try bulk.execute().checked()
+        guard result.modifiedCount == changes.reduce(0, { $0 + $1.productIDs.count }) else {
+            throw SettlementConflict.error("stock was taken meanwhile")
+        }
+    }
+}

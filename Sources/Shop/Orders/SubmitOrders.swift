@@ -1,0 +1,139 @@
+import MongoDB
+import ProtoShop
+import RPC
+
+/// Accepts orders: the calls that wait, together, by one insert. A lone call is a batch of one and waits for nothing.
+struct SubmitOrders: Sendable {
+    typealias Call = ServerCall<Orders.SubmitOrderRequest, Orders.SubmitOrderResponse>
+
+    let database: ShopDatabase
+    let reader: OrderReader
+    /// Called when orders were stored: there is something to settle.
+    let didAccept: @Sendable () -> Void
+
+    /// Calls with the same order id: the first is stored, the others are compared with it.
+    private struct Entry {
+        var record: OrderRecord
+        var calls: [(call: Call, fingerprint: [UInt8])]
+    }
+
+    /// What became of an insert.
+    private enum Outcome {
+        /// This call stored it.
+        case stored
+        /// It was there, and reads like this.
+        case existing(OrderReader.Found)
+        case failed(RPCError)
+    }
+
+    func callAsFunction(_ calls: [Call]) {
+        let entries = merge(calls)
+        guard !entries.isEmpty else { return }
+        // A batch runs under the server's own limit, never under that of its shortest member, who is answered at its
+        // deadline by the runtime.
+        let outcomes = store(entries.map(\.record), before: .after(Limits.maxQueryTime))
+        var stored = false
+        for (entry, outcome) in zip(entries, outcomes) {
+            answer(entry, outcome)
+            if case .stored = outcome { stored = true }
+        }
+        if stored { didAccept() }
+    }
+
+    /// Answers what needs no database, and puts the rest together by order id.
+    private func merge(_ calls: [Call]) -> [Entry] {
+        var entries: [Entry] = []
+        var places: [String: Int] = [:]
+        let now = BSONDate.now()
+        for call in calls {
+            do throws(RPCError) {
+                let form = try OrderForm(call.request)
+                let record = OrderRecord(
+                    form, identity: call.context.identity.name, traceparent: call.context.traceparent, acceptedAt: now)
+                if call.request.validateOnly {
+                    call.reply(Orders.SubmitOrderResponse(order: Self.preview(of: record)))
+                } else if let place = places[record.id] {
+                    entries[place].calls.append((call, record.fingerprint))
+                } else {
+                    places[record.id] = entries.count
+                    entries.append(Entry(record: record, calls: [(call, record.fingerprint)]))
+                }
+            } catch {
+                call.fail(error)
+            }
+        }
+        return entries
+    }
+
+    /// What the order would be; not stored, so in no state and without a time.
+    private static func preview(of record: OrderRecord) -> Orders.Order {
+        var order = record.order(nil)
+        order.state = .unspecified
+        order.acceptTime = nil
+        return order
+    }
+
+    private func answer(_ entry: Entry, _ outcome: Outcome) {
+        for (index, (call, fingerprint)) in entry.calls.enumerated() {
+            switch outcome {
+            case .failed(let error):
+                call.fail(error)
+            case .stored where fingerprint == entry.record.fingerprint:
+                call.reply(Orders.SubmitOrderResponse(order: entry.record.order(nil), replayed: index > 0))
+            case .existing(let found) where fingerprint == found.record.fingerprint:
+                call.reply(Orders.SubmitOrderResponse(order: found.order, replayed: true))
+            case .stored, .existing:
+                call.fail(Self.keyReused)
+            }
+        }
+    }
+
+    private static let keyReused = RPCError(
+        .alreadyExists, reason: "IDEMPOTENCY_KEY_REUSED",
+        "this idempotency key was used for an order with other content; use a new key for a new order")
+}
+
+// MARK: - The outcomes of an insert
+
+extension SubmitOrders {
+    private func store(_ records: [OrderRecord], before deadline: Deadline) -> [Outcome] {
+        do throws(RPCError) {
+            return try database.perform(.write, before: deadline) { client throws(MongoError) in
+                let result = try reader.orders.insert(records, client, before: deadline)
+                // Not known to be durable: nobody hears ACCEPTED.
+                if result.writeConcernError != nil { return records.map { _ in .failed(ShopDatabase.outcomeUnknown) } }
+                return outcomes(of: records, result, client, before: deadline)
+            }
+        } catch {
+            return records.map { _ in .failed(error) }
+        }
+    }
+
+    private func outcomes(
+        of records: [OrderRecord], _ result: WriteResult, _ client: borrowing Client, before deadline: Deadline
+    ) -> [Outcome] {
+        var outcomes = records.map { _ in Outcome.stored }
+        var duplicates: [Int] = []
+        for error in result.writeErrors {
+            if error.isDuplicateKey {
+                duplicates.append(error.index)
+            } else {
+                outcomes[error.index] = .failed(database.rpcError(error.error, .write, deadline))
+            }
+        }
+        guard !duplicates.isEmpty else { return outcomes }
+        do throws(MongoError) {
+            let owners = Dictionary(uniqueKeysWithValues: duplicates.map { (records[$0].id, records[$0].identity) })
+            let found = try reader.find(ownedBy: owners, client, before: deadline)
+            for index in duplicates {
+                // Stored by somebody, but not on a majority yet: it may still vanish.
+                outcomes[index] = found[records[index].id].map { .existing($0) } ?? .failed(ShopDatabase.outcomeUnknown)
+            }
+        } catch {
+            // The others of the batch are stored; only what could not be read back is open.
+            _ = database.rpcError(error, .read, deadline)
+            for index in duplicates { outcomes[index] = .failed(ShopDatabase.outcomeUnknown) }
+        }
+        return outcomes
+    }
+}

@@ -1,0 +1,92 @@
+import Logging
+import MongoDB
+import RPC
+import RPCServer
+
+/// What can be chosen about a shop.
+package struct ShopConfiguration: Sendable {
+    /// The database in MongoDB that holds everything.
+    package var database: String
+    /// Whether every caller may have all completions, not just its own.
+    package var allowsAllCompletions: Bool
+    /// Names this server in the settler's lease, for people.
+    package var serverName: String
+
+    package init(database: String = "orderwire", allowsAllCompletions: Bool = true, serverName: String = "server") {
+        self.database = database
+        self.allowsAllCompletions = allowsAllCompletions
+        self.serverName = serverName
+    }
+}
+
+/// The catalogue and the orders on MongoDB: services to register with a `Server`, and the threads that settle and notify.
+package final class Shop: Sendable {
+    /// CatalogService and OrderService.
+    package let services: [any Service]
+
+    private let settler: Settler
+    private let waiters: OrderWaiters
+    private let notifier: Notifier
+
+    /// Creates what is missing in the database (collections, indexes, the key of page tokens) and starts the threads.
+    ///
+    /// - Parameters:
+    ///   - calls: clients for everything that somebody waits for: calls, the settler, the notifier.
+    ///   - background: clients with long timeouts, for building indexes. Used before this returns only.
+    ///   - publisher: pushes completions; closed by whoever made it, after `stop`.
+    package static func start(
+        calls: ClientPool, background: ClientPool, publisher: EventPublisher, configuration: ShopConfiguration = .init(),
+        logger: Logger
+    ) throws(MongoError) -> Shop {
+        let schema = ShopSchema(database: configuration.database)
+        let tokens = try background.withClient { client throws(MongoError) in
+            try schema.create(client)
+            return PageTokens(key: try schema.pageTokenKey(client))
+        }
+        let database = ShopDatabase(pool: calls, name: configuration.database, logger: logger)
+        return Shop(database: database, tokens: tokens, publisher: publisher, configuration: configuration)
+    }
+
+    private init(database: ShopDatabase, tokens: PageTokens, publisher: EventPublisher, configuration: ShopConfiguration) {
+        let logger = database.logger
+        let settlements = SettlementStore(database: database.name)
+        let orders = OrderStore(database: database.name)
+        let reader = OrderReader(orders: orders, settlements: settlements)
+        let waiters = OrderWaiters(database: database, reader: reader, logger: logger)
+        let notifier = Notifier(
+            database: database, settlements: settlements, groups: GroupStore(database: database.name), publisher: publisher,
+            logger: logger)
+        let transaction = SettlementTransaction(
+            leases: LeaseStore(database: database.name), orders: orders, stock: StockStore(database: database.name),
+            settlements: settlements)
+        let settler = Settler(
+            pool: database.pool, transaction: transaction, holder: configuration.serverName, logger: logger
+        ) {
+            waiters.wake()
+            notifier.wake()
+        }
+        let submit = SubmitOrders(database: database, reader: reader) { settler.wake() }
+        services = [
+            CatalogService(database: database, tokens: tokens),
+            OrderService(
+                database: database, reader: reader, submit: submit, waiters: waiters, notifier: notifier,
+                allowsAllCompletions: configuration.allowsAllCompletions),
+        ]
+        self.settler = settler
+        self.waiters = waiters
+        self.notifier = notifier
+        settler.start()
+        waiters.start()
+        notifier.start()
+    }
+
+    /// Ends the threads: whoever waits for an order hears how it stands, the lease is given back, marks are stored.
+    ///
+    /// To be called once, at the beginning of a drain: calls that come later are still answered, orders still accepted; they
+    /// are settled by the next server.
+    package func stop() {
+        waiters.stop()
+        settler.stop()
+        notifier.stop()
+    }
+}

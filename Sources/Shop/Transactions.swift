@@ -1,0 +1,57 @@
+import Glibc
+import MongoDB
+import RPC
+
+/// Transactions, repeated as their errors' labels say.
+enum Transactions {
+    /// Runs `body` in a transaction on `session` until it commits.
+    ///
+    /// A conflict repeats the whole, after a pause that grows; a commit whose outcome is open repeats the commit alone, as the
+    /// transaction may be done. libmongoc's own loop would go on for 120 s, and without a pause.
+    ///
+    /// - Parameters:
+    ///   - deadline: no repetition begins after it.
+    ///   - pause: waits, or returns false where the work is to be given up.
+    static func run<Result>(
+        on session: borrowing Session, before deadline: Deadline,
+        pause: (Duration) -> Bool = { blockThread(for: $0) },
+        _ body: (borrowing Session) throws(MongoError) -> Result
+    ) throws(MongoError) -> Result {
+        var backoff = Backoff()
+        while true {
+            do throws(MongoError) {
+                try session.startTransaction(maxCommitTime: deadline.remaining)
+                let result = try body(session)
+                try commit(session, before: deadline, pause: pause)
+                return result
+            } catch {
+                session.abortTransaction()
+                guard error.labels.contains(.transientTransaction), !deadline.hasPassed, pause(backoff.next()) else { throw error }
+            }
+        }
+    }
+
+    private static func commit(
+        _ session: borrowing Session, before deadline: Deadline, pause: (Duration) -> Bool
+    ) throws(MongoError) {
+        var backoff = Backoff()
+        while true {
+            do throws(MongoError) {
+                return try session.commitTransaction()
+            } catch {
+                guard error.labels.contains(.unknownCommitResult) else { throw error }
+                guard !deadline.hasPassed, pause(backoff.next()) else {
+                    var error = error
+                    error.mayHaveRun = true
+                    throw error
+                }
+            }
+        }
+    }
+
+    /// Waits in this thread: a worker's, which belongs to the call.
+    private static func blockThread(for duration: Duration) -> Bool {
+        usleep(UInt32(clamping: duration.wholeMicroseconds))
+        return true
+    }
+}
