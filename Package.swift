@@ -66,7 +66,6 @@ let package = Package(
             dependencies: [
                 "RPCServer", "ProtoShop", "MongoDB", "CLinux",
                 .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
