@@ -39,6 +39,12 @@ extension CFieldDescriptor {
         pointee.descriptor.assumingMemoryBound(to: ProtobufCEnumDescriptor.self)
     }
 
+    /// Name of an enum's number. (protobuf-c's own search overflows at 2,147,483,647 and does not find it.)
+    func enumName(of number: Int32) -> String? {
+        UnsafeBufferPointer(start: enumeration.pointee.values, count: Int(enumeration.pointee.n_values))
+            .first { $0.value == number }.map { String(cString: $0.name) }
+    }
+
     /// Whether the field is a map. protobuf-c keeps the entries' names only: `map<...> page_sizes` of `P` has entries of type
     /// `P.PageSizesEntry`. The plugin refuses a message that looks like this and is none.
     func isMap(of parent: CMessageDescriptor) -> Bool {

@@ -22,15 +22,28 @@ struct MessageGenerator {
         let type: String
         let defaultValue: String
         let comment: String
+        /// Name in the .proto file.
+        let protoName: String
     }
 
     private var properties: [Property] {
-        plain.map { Property(name: $0.name, type: $0.swiftType, defaultValue: $0.defaultValue, comment: $0.field.comment) }
+        plain.map {
+            Property(
+                name: $0.name, type: $0.swiftType, defaultValue: $0.defaultValue, comment: $0.field.comment,
+                protoName: $0.field.name)
+        }
             + oneofs.map {
                 Property(
-                    name: SwiftNames.member($0.oneof.name), type: SwiftNames.type(SwiftNames.upperCamel($0.oneof.name)) + "?",
-                    defaultValue: "nil", comment: $0.oneof.comment)
+                    name: SwiftNames.member($0.oneof.name), type: typeName(of: $0.oneof) + "?",
+                    defaultValue: "nil", comment: $0.oneof.comment, protoName: $0.oneof.name)
             }
+    }
+
+    /// Name of a oneof's enum, which stands beside the nested types.
+    private func typeName(of oneof: SchemaOneof) -> String {
+        let name = SwiftNames.type(SwiftNames.upperCamel(oneof.name))
+        let isTaken = message.messages.contains { $0.name == name } || message.enums.contains { $0.name == name }
+        return isTaken ? name + "Choice" : name
     }
 
     // MARK: - The struct
@@ -40,7 +53,7 @@ struct MessageGenerator {
         writer.comment(message.comment, orElse: "Message `\(message.fullName)`.")
         writer.block("public struct \(SwiftNames.type(message.name)): Message") { writer in
             for property in properties {
-                writer.comment(property.comment, orElse: "`\(property.name)`.")
+                writer.comment(property.comment, orElse: "`\(property.protoName)`.")
                 writer.line("public var \(property.name): \(property.type) = \(property.defaultValue)")
             }
             if !properties.isEmpty { writer.line() }
@@ -80,9 +93,9 @@ struct MessageGenerator {
 
     private func writeOneof(_ oneof: SchemaOneof, _ fields: [FieldCode], _ writer: inout SourceWriter) {
         writer.comment(oneof.comment, orElse: "At most one of these is set.")
-        writer.block("public enum \(SwiftNames.type(SwiftNames.upperCamel(oneof.name))): Sendable, Hashable") { writer in
+        writer.block("public enum \(typeName(of: oneof)): Sendable, Hashable") { writer in
             for field in fields {
-                writer.comment(field.field.comment, orElse: "`\(field.name)`.")
+                writer.comment(field.field.comment, orElse: "`\(field.field.name)`.")
                 writer.line("case \(field.name)(\(field.presentType))")
             }
         }

@@ -36,6 +36,14 @@ struct Refusals {
             if field.name.lowercased() == "base" {
                 throw PluginError(place, "protobuf-c has a struct field of that name itself")
             }
+            if field.jsonName != Self.defaultJSONName(field.name) {
+                throw PluginError(place, "json_name \"\(field.jsonName)\": protobuf-c keeps no JSON names of one's own")
+            }
+            if let other = field.mentionedTypes.first(where: { $0.hasPrefix("google.protobuf.") }),
+                !Self.wellKnown.contains(other)
+            {
+                throw PluginError(place, "\(other) is not supported; of google.protobuf there are \(Self.wellKnownList)")
+            }
             if let oneof = field.oneof, message.oneofs[oneof].name == "_" + field.name {
                 throw PluginError(place, "protobuf-c has no proto3 optional: use a message, a oneof, or let 0 mean unset")
             }
@@ -48,6 +56,17 @@ struct Refusals {
     private func looksLikeEntry(_ name: String, of field: SchemaField, in message: SchemaMessage) -> Bool {
         name == "\(message.fullName).\(SwiftNames.upperCamel(field.name))Entry"
             && messages[name].map { $0.fields.map(\.name) == ["key", "value"] } == true
+    }
+
+    private static let wellKnown = ["google.protobuf.Any", "google.protobuf.Duration", "google.protobuf.Timestamp"]
+    private static var wellKnownList: String { wellKnown.joined(separator: ", ") }
+
+    /// What protoc makes of a field's name: each letter after an underscore becomes a capital.
+    private static func defaultJSONName(_ name: String) -> String {
+        let words = name.split(separator: "_", omittingEmptySubsequences: false)
+        return words.enumerated().map { index, word in
+            index == 0 ? String(word) : word.prefix(1).uppercased() + word.dropFirst()
+        }.joined()
     }
 
     /// The field path by which a message contains `target`.

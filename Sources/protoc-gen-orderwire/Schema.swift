@@ -29,6 +29,8 @@ struct SchemaField {
     let name: String
     let number: Int32
     let comment: String
+    /// Name in ProtoJSON.
+    let jsonName: String
     let kind: Kind
     /// Index in the message's oneofs.
     let oneof: Int?

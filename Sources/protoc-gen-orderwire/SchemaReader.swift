@@ -81,7 +81,8 @@ struct SchemaReader {
             }
         }
         return SchemaField(
-            name: text(field.pointee.name), number: field.pointee.number, comment: comment, kind: kind,
+            name: text(field.pointee.name), number: field.pointee.number, comment: comment,
+            jsonName: text(field.pointee.json_name), kind: kind,
             oneof: field.pointee.has_oneof_index != 0 ? Int(field.pointee.oneof_index) : nil)
     }
 

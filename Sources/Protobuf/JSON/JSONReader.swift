@@ -191,9 +191,8 @@ struct JSONReader {
             memory.storeBytes(of: data, as: ProtobufCBinaryData.self)
         case PROTOBUF_C_TYPE_FLOAT:
             let value = try floatingPoint()
-            guard !value.isFinite || abs(value) <= Double(Float.greatestFiniteMagnitude) else {
-                throw text.error("too large for a float")
-            }
+            // The largest float, written as short as possible, is a double slightly above it.
+            guard !value.isFinite || Float(value).isFinite else { throw text.error("too large for a float") }
             memory.storeBytes(of: Float(value), as: Float.self)
         case PROTOBUF_C_TYPE_DOUBLE: memory.storeBytes(of: try floatingPoint(), as: Double.self)
         case PROTOBUF_C_TYPE_ENUM: try readEnum(field, into: memory)

@@ -139,11 +139,7 @@ struct JSONWriter {
         case PROTOBUF_C_TYPE_DOUBLE: output.number(value.load(as: Double.self))
         case PROTOBUF_C_TYPE_ENUM:
             let number = value.load(as: Int32.self)
-            if let known = protobuf_c_enum_descriptor_get_value(field.enumeration, number) {
-                output.string(String(cString: known.pointee.name))
-            } else {
-                output.raw("\(number)")
-            }
+            if let name = field.enumName(of: number) { output.string(name) } else { output.raw("\(number)") }
         case PROTOBUF_C_TYPE_MESSAGE:
             if let message = value.load(as: UnsafeRawPointer?.self) {
                 try writeMessage(message, field.message, depth: depth + 1)

@@ -2,21 +2,20 @@ internal import CProtobufC
 
 /// How ProtoJSON is read and written.
 public struct JSONOptions: Sendable {
-    /// Message types that may stand in a `google.protobuf.Any`. JSON shows their fields, so it must know them.
-    public var anyTypes: [any Message.Type]
+    /// Message types that may stand in a `google.protobuf.Any`, by full name. JSON shows their fields, so it must know them.
+    public var anyTypes: [String: any Message.Type]
     /// Line breaks and indentation, for people.
     public var isPretty: Bool
 
     /// Options with the given differences from the default.
-    public init(anyTypes: [any Message.Type] = [], isPretty: Bool = false) {
+    public init(anyTypes: [String: any Message.Type] = [:], isPretty: Bool = false) {
         self.anyTypes = anyTypes
         self.isPretty = isPretty
     }
 
     /// Descriptor of a type that may stand in an Any.
     func descriptor(ofTypeURL url: String) -> CMessageDescriptor? {
-        let name = url.split(separator: "/").last.map(String.init)
-        return anyTypes.first { $0.messageName == name }?.descriptor.pointer
+        url.split(separator: "/").last.flatMap { anyTypes[String($0)] }?.descriptor.pointer
     }
 }
 
