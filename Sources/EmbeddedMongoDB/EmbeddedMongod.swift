@@ -1,5 +1,4 @@
 internal import Glibc
-internal import MongoDB
 import Synchronization
 
 /// A mongod of our own: a replica set of one, on loopback, that lives no longer than this process.
@@ -22,15 +21,20 @@ package final class EmbeddedMongod: Sendable {
 
     private let process: MongodProcess
     private let directory: DataDirectory
+    /// Given up when the process has ended, so that the next one on the same data can have it.
+    private let lease: Mutex<PortLease?>
 
-    private init(_ process: MongodProcess, pid: Int32, port: UInt16, _ directory: DataDirectory, after startDuration: Duration) {
+    private init(
+        _ process: MongodProcess, pid: Int32, _ lease: PortLease, _ directory: DataDirectory, after startDuration: Duration
+    ) {
         self.process = process
         self.pid = pid
-        self.port = port
+        port = lease.port
+        self.lease = Mutex(lease)
         self.directory = directory
         self.startDuration = startDuration
         dataDirectory = directory.path
-        uri = "mongodb://127.0.0.1:\(port)/?replicaSet=\(ReplicaSet.name)"
+        uri = "mongodb://127.0.0.1:\(lease.port)/?replicaSet=\(ReplicaSet.name)"
     }
 
     /// An instance that nobody holds any more is stopped; its keeper reaps it.
@@ -66,6 +70,7 @@ package final class EmbeddedMongod: Sendable {
     package func stop() {
         process.signal(SIGTERM)
         if !process.waitForExit(milliseconds: Self.stopPatienceMilliseconds) { kill() }
+        lease.withLock { $0 = nil }
         directory.removeIfTemporary()
     }
 
@@ -73,6 +78,7 @@ package final class EmbeddedMongod: Sendable {
     package func kill() {
         process.signal(SIGKILL)
         _ = process.waitForExit(milliseconds: -1)
+        lease.withLock { $0 = nil }
     }
 
     /// Kills it and removes its data, if they are temporary.
@@ -94,21 +100,22 @@ package final class EmbeddedMongod: Sendable {
         _ binary: String, _ directory: DataDirectory, _ extraArguments: [String], begin: ContinuousClock.Instant
     ) throws(EmbeddedMongodError) -> EmbeddedMongod {
         try waitUntilUnused(directory)
-        let port = directory.lastPort.flatMap { PortPicker.take($0) ? $0 : nil } ?? PortPicker.free()
+        let lease = directory.lastPort.flatMap { PortPicker.lease(again: $0) } ?? PortPicker.lease()
+        let port = lease.port
         try directory.remember(port: port)
         let process = try MongodProcess(
             arguments(binary, port: port, directory) + extraArguments, logPath: directory.logPath)
         guard let pid = process.pid else { throw failure(process, directory) }
         do throws(EmbeddedMongodError) {
             let deadline = begin + startTimeout
-            try waitForListener(process, port: port, directory, until: deadline)
-            try waitForPrimary(process, port: port, directory, until: deadline)
+            let connection = try waitForListener(process, port: port, directory, until: deadline)
+            try waitForPrimary(ReplicaSet(connection, port: port), process, directory, until: deadline)
         } catch {
             process.signal(SIGKILL)
             _ = process.waitForExit(milliseconds: -1)
             throw error
         }
-        return EmbeddedMongod(process, pid: pid, port: port, directory, after: ContinuousClock.now - begin)
+        return EmbeddedMongod(process, pid: pid, lease, directory, after: ContinuousClock.now - begin)
     }
 
     private static func arguments(_ binary: String, port: UInt16, _ directory: DataDirectory) -> [String] {
@@ -141,37 +148,32 @@ package final class EmbeddedMongod: Sendable {
 
     private static func waitForListener(
         _ process: MongodProcess, port: UInt16, _ directory: DataDirectory, until deadline: ContinuousClock.Instant
-    ) throws(EmbeddedMongodError) {
-        while !isListening(on: port) {
+    ) throws(EmbeddedMongodError) -> MongodConnection {
+        while true {
+            if let connection = MongodConnection.open(port: port, timeoutSeconds: Int(startTimeout.components.seconds)) {
+                return connection
+            }
             // Wakes up at once when the process ends.
             if process.waitForExit(milliseconds: 5) { throw failure(process, directory) }
-            guard ContinuousClock.now < deadline else {
-                throw .notReady(
-                    after: startTimeout, reason: "it does not listen", log: MongodLog.lastErrors(directory.logPath))
-            }
+            guard ContinuousClock.now < deadline else { throw notReady("it does not listen", directory) }
         }
-    }
-
-    private static func isListening(on port: UInt16) -> Bool {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        return withSocketAddress(port: port, host: INADDR_LOOPBACK) { connect(descriptor, $0, $1) } == 0
     }
 
     private static func waitForPrimary(
-        _ process: MongodProcess, port: UInt16, _ directory: DataDirectory, until deadline: ContinuousClock.Instant
+        _ set: consuming ReplicaSet, _ process: MongodProcess, _ directory: DataDirectory,
+        until deadline: ContinuousClock.Instant
     ) throws(EmbeddedMongodError) {
-        let problem: String?
-        do throws(MongoError) {
-            problem = try ReplicaSet(port: port).waitForPrimary(until: deadline)
+        do throws(MongodConnection.Failure) {
+            guard try set.waitForPrimary(until: deadline) else { throw .init(code: 0, text: "there is no primary") }
         } catch {
+            // A lost connection is most often the end of the process, of which the keeper learns in a moment.
             if process.waitForExit(milliseconds: 100) { throw failure(process, directory) }
-            problem = error.description
+            throw notReady(error.text, directory)
         }
-        if let problem {
-            throw .notReady(after: startTimeout, reason: problem, log: MongodLog.lastErrors(directory.logPath))
-        }
+    }
+
+    private static func notReady(_ reason: String, _ directory: DataDirectory) -> EmbeddedMongodError {
+        .notReady(after: startTimeout, reason: reason, log: MongodLog.lastErrors(directory.logPath))
     }
 
     private static func failure(_ process: MongodProcess, _ directory: DataDirectory) -> EmbeddedMongodError {

@@ -10,24 +10,54 @@ package enum PortPicker {
 
     /// A port that nobody listens on, and that no other picker on this machine will pick while this process lives.
     package static func free() -> UInt16 {
-        let start = UInt16.random(in: range)
+        let lease = lease()
+        // Never ended: the reservation's descriptor stays open until the process ends.
+        _ = Unmanaged.passRetained(lease)
+        return lease.port
+    }
+
+    /// As `free`, for as long as the lease is kept.
+    package static func lease() -> PortLease {
+        let first = UInt16.random(in: range) - range.lowerBound
         for step in 0..<UInt16(range.count) {
-            let port = range.lowerBound + (start - range.lowerBound + step) % UInt16(range.count)
-            if take(port) { return port }
+            let port = range.lowerBound + (first + step) % UInt16(range.count)
+            if let lease = PortLease.take(port), canListen(on: port, reusingAddress: false) { return lease }
         }
         preconditionFailure("all of the \(range.count) ports from \(range.lowerBound) on are taken")
     }
 
-    /// Takes this very port, if it is free; false otherwise, also when this process has it already.
-    package static func take(_ port: UInt16) -> Bool {
-        reserve(port) && canListen(on: port)
+    /// This very port, if nobody has it. Old connections in TIME_WAIT do not count: its next listener is the same
+    /// service as its last one.
+    package static func lease(again port: UInt16) -> PortLease? {
+        guard let lease = PortLease.take(port), canListen(on: port, reusingAddress: true) else { return nil }
+        return lease
     }
 
-    /// Binds a name in the abstract socket namespace, which has one owner, is as wide as the ports' (one network
-    /// namespace), leaves no file, and ends with the process. The descriptor stays open on purpose.
-    private static func reserve(_ port: UInt16) -> Bool {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    private static func canListen(on port: UInt16, reusingAddress: Bool) -> Bool {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        if reusingAddress {
+            var on: Int32 = 1
+            setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+        }
+        return withSocketAddress(port: port, host: INADDR_ANY) { bind(descriptor, $0, $1) } == 0
+    }
+}
+
+/// A port's reservation among all pickers of this machine; it ends with the lease, or the process.
+///
+/// It is a name bound in the abstract socket namespace: that has one owner, is as wide as the ports are (one network
+/// namespace), and leaves no file.
+package final class PortLease: Sendable {
+    package let port: UInt16
+    private let descriptor: Int32
+
+    /// Nil if somebody has it.
+    static func take(_ port: UInt16) -> PortLease? {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return nil }
+        let lease = PortLease(port, stealing: descriptor)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let name = Array("\0orderwire-port-\(port)".utf8)
@@ -36,16 +66,16 @@ package enum PortPicker {
         let bound = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) }
         }
-        if bound != 0 { close(descriptor) }
-        return bound == 0
+        return bound == 0 ? lease : nil
     }
 
-    /// Without SO_REUSEADDR, so that a port with connections in TIME_WAIT counts as taken too.
-    private static func canListen(on port: UInt16) -> Bool {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        return withSocketAddress(port: port, host: INADDR_ANY) { bind(descriptor, $0, $1) } == 0
+    private init(_ port: UInt16, stealing descriptor: Int32) {
+        self.port = port
+        self.descriptor = descriptor
+    }
+
+    deinit {
+        close(descriptor)
     }
 }
 

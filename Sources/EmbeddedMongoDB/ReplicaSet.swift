@@ -9,44 +9,42 @@ struct ReplicaSet: ~Copyable {
         static let alreadyInitialized = 23
         static let invalidReplicaSetConfig = 93
         static let notYetInitialized = 94
+        static let splitHorizonChange = 276
     }
 
     /// How long one `hello` waits on the server for news.
     private static let patienceMilliseconds = 500
 
-    private let pool: ClientPool
+    private let connection: MongodConnection
     private let member: String
 
-    init(port: UInt16) throws(MongoError) {
+    init(_ connection: consuming MongodConnection, port: UInt16) {
+        self.connection = connection
         member = "127.0.0.1:\(port)"
-        let timeouts = Timeouts(
-            connect: .seconds(2), serverSelection: .seconds(2), socket: .seconds(10), waitQueue: .seconds(1),
-            maxTime: .seconds(5))
-        pool = try ClientPool(
-            uri: "mongodb://\(member)/?directConnection=true", appName: "orderwire-start", size: 1, timeouts: timeouts)
     }
 
-    /// Returns when this member takes writes; nil means that it does, a text what it waits for at the deadline.
-    func waitForPrimary(until deadline: ContinuousClock.Instant) throws(MongoError) -> String? {
-        try pool.withClient { (client) throws(MongoError) in
-            var seen: Document?
-            repeat {
-                let hello = try client.runCommand(Self.hello(after: seen), in: "admin")
-                if hello.view.find("isWritablePrimary")?.bool == true { return nil }
-                // Without a set's name the member has no configuration yet; otherwise wait for its election.
-                if hello.view.contains("setName") {
-                    seen = try Document(copying: hello.view.document("topologyVersion"))
-                } else {
-                    try configure(client)
-                }
-            } while ContinuousClock.now < deadline
-            return "the replica set has no primary"
-        }
+    /// Returns when this member takes writes, or false at the deadline.
+    func waitForPrimary(until deadline: ContinuousClock.Instant) throws(MongodConnection.Failure) -> Bool {
+        var seen: Document?
+        repeat {
+            guard let hello = try running(Self.hello(after: seen), tolerating: [Code.splitHorizonChange]) else {
+                seen = nil
+                continue
+            }
+            if hello.view.find("isWritablePrimary")?.bool == true { return true }
+            // Without a set's name the member has no configuration that names it; otherwise its election is to come.
+            guard hello.view.contains("setName"), let version = hello.view.find("topologyVersion")?.document else {
+                try configure()
+                continue
+            }
+            seen = Document(copying: version)
+        } while ContinuousClock.now < deadline
+        return false
     }
 
-    /// Answers at once the first time; afterwards when something changed, or the patience is over.
+    /// Answered at once the first time; afterwards when something has changed, or the patience is over.
     private static func hello(after seen: Document?) -> Document {
-        Document { command in
+        adminCommand { command in
             command.append("hello", 1)
             guard let seen else { return }
             command.append("topologyVersion", seen)
@@ -54,19 +52,24 @@ struct ReplicaSet: ~Copyable {
         }
     }
 
-    private func configure(_ client: borrowing Client) throws(MongoError) {
-        do {
-            try client.runCommand(Document { $0.append("replSetGetStatus", 1) }, in: "admin")
-        } catch where error.code == Code.notYetInitialized {
-            try ignoring([Code.alreadyInitialized], client, Document { $0.append("replSetInitiate", configuration) })
-        } catch where error.code == Code.invalidReplicaSetConfig {
-            // The data are of a mongod on another port.
-            try ignoring(
-                [Code.notYetInitialized], client,
-                Document {
-                    $0.append("replSetReconfig", configuration)
-                    $0.append("force", true)
-                })
+    private func configure() throws(MongodConnection.Failure) {
+        do throws(MongodConnection.Failure) {
+            _ = try connection.run(Self.adminCommand { $0.append("replSetGetStatus", 1) })
+        } catch {
+            // Refusals that mean that the member is still loading its configuration are tolerated: hello tells more.
+            switch error.code {
+            case Code.notYetInitialized:
+                let initiate = Self.adminCommand { $0.append("replSetInitiate", configuration) }
+                _ = try running(initiate, tolerating: [Code.alreadyInitialized])
+            case Code.invalidReplicaSetConfig:
+                // The data are of a mongod on another port.
+                let reconfigure = Self.adminCommand { command in
+                    command.append("replSetReconfig", configuration)
+                    command.append("force", true)
+                }
+                _ = try running(reconfigure, tolerating: [Code.notYetInitialized])
+            default: throw error
+            }
         }
     }
 
@@ -83,12 +86,20 @@ struct ReplicaSet: ~Copyable {
         }
     }
 
-    /// Runs a command whose named refusals mean that the member is still loading its configuration: ask again.
-    private func ignoring(_ codes: [Int], _ client: borrowing Client, _ command: Document) throws(MongoError) {
-        do {
-            try client.runCommand(command, in: "admin")
-        } catch where codes.contains(error.code) {
-            return
+    /// Nil if the command was refused with one of these codes.
+    private func running(_ command: Document, tolerating codes: [Int]) throws(MongodConnection.Failure) -> Document? {
+        do throws(MongodConnection.Failure) {
+            return try connection.run(command)
+        } catch {
+            if codes.contains(error.code) { return nil }
+            throw error
+        }
+    }
+
+    private static func adminCommand(_ build: (inout DocumentBuilder) -> Void) -> Document {
+        Document { command in
+            build(&command)
+            command.append("$db", "admin")
         }
     }
 }
