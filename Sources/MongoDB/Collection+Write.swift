@@ -1,30 +1,5 @@
 internal import CMongoC
 
-/// What an update does to the documents it finds.
-package struct Update: Sendable {
-    let body: Document
-
-    /// Update operators (`$set`, `$inc`, ...).
-    package init(_ operators: Document) {
-        body = operators
-    }
-
-    /// Update operators, built in place: `Update { $0.document("$set") { $0.append("state", 2) } }`
-    package init(_ build: (inout DocumentBuilder) -> Void) {
-        body = Document(build)
-    }
-
-    /// An aggregation pipeline, which can use the fields' old values and the database's clock (`$$NOW`).
-    package init(pipeline stages: [Document]) {
-        // Told by libmongoc's rule: a document whose first key is "0" is an array.
-        body = Document { document in
-            document.asArray { array in
-                for stage in stages { array.append(stage) }
-            }
-        }
-    }
-}
-
 extension Collection {
     /// Inserts documents in one command, in no particular order: one that is refused does not stop the others.
     ///
@@ -59,25 +34,21 @@ extension Collection {
     package func updateOne(
         _ filter: Document, _ update: Update, upsert: Bool = false, hint: String? = nil, timeLimit: Duration? = nil
     ) throws(MongoError) -> WriteResult {
-        let options = try options(timeLimit)
-        if upsert { options.append("upsert", true) }
-        options.append("hint", hint)
+        if isInTransaction {
+            return try runUpdate(filter, update, multi: false, upsert: upsert, hint: hint, timeLimit: timeLimit)
+        }
+        let options = try statementOptions(upsert: upsert, hint: hint)
         return try write(filter, update.body) { filter, update, reply, error in
             mongoc_collection_update_one(handle, filter, update, options.bson, reply, error)
         }
     }
 
-    /// Updates all documents that match. libmongoc does not retry it.
+    /// Updates all documents that match. It is not retried by itself, as the half of it may have been done.
     @discardableResult
     package func updateMany(
         _ filter: Document, _ update: Update, upsert: Bool = false, hint: String? = nil, timeLimit: Duration? = nil
     ) throws(MongoError) -> WriteResult {
-        let options = try options(timeLimit)
-        if upsert { options.append("upsert", true) }
-        options.append("hint", hint)
-        return try write(filter, update.body) { filter, update, reply, error in
-            mongoc_collection_update_many(handle, filter, update, options.bson, reply, error)
-        }
+        try runUpdate(filter, update, multi: true, upsert: upsert, hint: hint, timeLimit: timeLimit)
     }
 
     /// Replaces the first document that matches.
@@ -85,8 +56,11 @@ extension Collection {
     package func replaceOne(
         _ filter: Document, _ replacement: Document, upsert: Bool = false, timeLimit: Duration? = nil
     ) throws(MongoError) -> WriteResult {
-        let options = try options(timeLimit)
-        if upsert { options.append("upsert", true) }
+        if isInTransaction {
+            return try runUpdate(
+                filter, Update(replacement), multi: false, upsert: upsert, hint: nil, timeLimit: timeLimit)
+        }
+        let options = try statementOptions(upsert: upsert, hint: nil)
         return try write(filter, replacement) { filter, replacement, reply, error in
             mongoc_collection_replace_one(handle, filter, replacement, options.bson, reply, error)
         }
@@ -95,19 +69,26 @@ extension Collection {
     /// Deletes the first document that matches.
     @discardableResult
     package func deleteOne(_ filter: Document, timeLimit: Duration? = nil) throws(MongoError) -> WriteResult {
-        let options = try options(timeLimit)
+        if isInTransaction { return try runDelete(filter, limit: 1, timeLimit: timeLimit) }
+        let options = try statementOptions(upsert: false, hint: nil)
         return try write(filter, filter) { filter, _, reply, error in
             mongoc_collection_delete_one(handle, filter, options.bson, reply, error)
         }
     }
 
-    /// Deletes all documents that match. libmongoc does not retry it.
+    /// Deletes all documents that match. It is not retried by itself.
     @discardableResult
     package func deleteMany(_ filter: Document, timeLimit: Duration? = nil) throws(MongoError) -> WriteResult {
-        let options = try options(timeLimit)
-        return try write(filter, filter) { filter, _, reply, error in
-            mongoc_collection_delete_many(handle, filter, options.bson, reply, error)
-        }
+        try runDelete(filter, limit: 0, timeLimit: timeLimit)
+    }
+
+    /// libmongoc retries one statement after a network error, if its own helper sends it; that helper takes no time
+    /// limit, so the socket's timeout bounds it.
+    private func statementOptions(upsert: Bool, hint: String?) throws(MongoError) -> CommandOptions {
+        let options = try CommandOptions(session: session)
+        if upsert { options.append("upsert", true) }
+        options.append("hint", hint)
+        return options
     }
 
     /// One statement: a refusal is thrown, as there is nothing else that could have succeeded.

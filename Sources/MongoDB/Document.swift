@@ -21,16 +21,20 @@ package struct Document: Sendable {
         storage = Storage(reserving: 0)
     }
 
-    /// Takes over bytes that came from elsewhere, after a full check of their structure and their UTF-8.
+    /// Takes over bytes that came from elsewhere, after a full check of their structure and their text.
     package init(bytes: [UInt8]) throws(MongoError) {
         let made = bytes.withUnsafeBufferPointer { bson_new_from_data($0.baseAddress, $0.count) }
         guard let made else { throw MongoError(.malformedDocument, "the bytes are not one BSON document") }
         storage = Storage(stealing: made)
-        let checks = bson_validate_flags_t(BSON_VALIDATE_UTF8.rawValue | BSON_VALIDATE_UTF8_ALLOW_NULL.rawValue)
-        guard bson_validate(made, checks, nil) else {
-            throw MongoError(.malformedDocument, "the bytes hold a broken field or text that is not UTF-8")
+        // libbson 1.23 walks nested documents by recursion, and stops without an error where text is not UTF-8.
+        try view.checkText(depthLeft: Self.depthLimit)
+        guard bson_validate(made, BSON_VALIDATE_NONE, nil) else {
+            throw MongoError(.malformedDocument, "the bytes hold a broken field")
         }
     }
+
+    /// MongoDB's own limit of nesting.
+    private static let depthLimit = 200
 
     /// Takes over a document that libmongoc or libbson made.
     init(stealing bson: OpaquePointer) {

@@ -17,9 +17,7 @@ package struct DocumentBuilder: ~Copyable {
 
     /// Appends text that is still bytes, after checking that it is UTF-8.
     package mutating func append(_ key: FieldName, utf8 bytes: UnsafeBufferPointer<UInt8>) throws(MongoError) {
-        guard let base = bytes.baseAddress else { return append(key, "") }
-        let valid = base.withMemoryRebound(to: CChar.self, capacity: bytes.count) { bson_utf8_validate($0, bytes.count, true) }
-        guard valid else { throw MongoError(.invalidArgument, "the text for field '\(key)' is not valid UTF-8") }
+        guard bytes.isUTF8 else { throw MongoError(.invalidArgument, "the text for field '\(key)' is not valid UTF-8") }
         note(bson.append(key.pointer, key.byteCount, utf8: bytes))
     }
 
@@ -111,6 +109,16 @@ package struct DocumentBuilder: ~Copyable {
 }
 
 extension DocumentBuilder {
+    /// Appends as an array what `asArray` filled.
+    mutating func append(_ key: FieldName, array: Document) {
+        guard let other = array.handle else {
+            overflowed = true
+            return
+        }
+        defer { withExtendedLifetime(array) {} }
+        if !bson_append_array(bson.handle, key.pointer, key.byteCount, other) { overflowed = true }
+    }
+
     /// Fills the document itself with an array's elements, as C functions want a pipeline.
     mutating func asArray(_ build: (inout ArrayBuilder) -> Void) {
         var array = ArrayBuilder(bson)

@@ -98,6 +98,21 @@ package struct DocumentView: ~Escapable {
         tied(FieldIterator(unowned: base, count: count), to: self)
     }
 
+    /// Throws if any string in here is not UTF-8, or documents are nested deeper than that.
+    func checkText(depthLeft: Int) throws(MongoError) {
+        guard depthLeft > 0 else { throw MongoError(.malformedDocument, "documents are nested too deep") }
+        var fields = fields()
+        while let field = fields.next() {
+            if let inner = field.document {
+                try inner.checkText(depthLeft: depthLeft - 1)
+            } else if let inner = field.array {
+                try DocumentView(unowned: inner.base, count: inner.count).checkText(depthLeft: depthLeft - 1)
+            } else if field.holdsBrokenText {
+                throw MongoError(.malformedDocument, "field '\(field.key)' holds text that is not UTF-8")
+            }
+        }
+    }
+
     private func missing(_ key: FieldName, _ expected: String) -> MongoError {
         MongoError(.malformedDocument, "field '\(key)' is missing or is not \(expected)")
     }

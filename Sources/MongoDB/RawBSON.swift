@@ -115,3 +115,15 @@ func withAlignedRoom<R: ~Copyable, E: Error>(_ body: (OpaquePointer) throws(E) -
         return try body(OpaquePointer(base.alignedUp(toMultipleOf: 128)))
     }
 }
+
+extension UnsafeBufferPointer<UInt8> {
+    /// By Unicode's rules; `bson_utf8_validate` takes the overlong NUL of "modified UTF-8" for valid.
+    var isUTF8: Bool {
+        do {
+            _ = try UTF8Span(validating: Span(_unsafeElements: self))
+            return true
+        } catch {
+            return false
+        }
+    }
+}

@@ -18,12 +18,18 @@ package struct ValueView: ~Escapable {
     }
 
     package var string: String? {
-        read(BSON_TYPE_UTF8) { iterator -> String? in
-            var count: UInt32 = 0
-            guard let text = bson_iter_utf8(iterator, &count) else { return nil }
-            let bytes = UnsafeRawBufferPointer(start: text, count: Int(count)).assumingMemoryBound(to: UInt8.self)
-            return String(validating: bytes, as: UTF8.self)
-        } ?? nil
+        read(BSON_TYPE_UTF8) { String(validating: Self.text($0), as: UTF8.self) } ?? nil
+    }
+
+    /// A string whose bytes are not UTF-8.
+    var holdsBrokenText: Bool {
+        read(BSON_TYPE_UTF8) { !Self.text($0).isUTF8 } ?? false
+    }
+
+    private static func text(_ iterator: OpaquePointer) -> UnsafeBufferPointer<UInt8> {
+        var count: UInt32 = 0
+        let text = bson_iter_utf8(iterator, &count)
+        return UnsafeRawBufferPointer(start: text, count: Int(count)).assumingMemoryBound(to: UInt8.self)
     }
 
     /// An int64 or an int32; counts and sums come back from the database as either.

@@ -32,7 +32,8 @@ package struct WriteResult: Sendable, Equatable {
 }
 
 extension WriteResult {
-    /// Reads libmongoc's reply to a write. Whether to throw is decided here, once for all writes.
+    /// Reads libmongoc's own reply to a write; `error` is set when anything at all went wrong. Whether to throw is decided
+    /// here, once for all writes.
     init(succeeded: Bool, reply: OpaquePointer, error: bson_error_t) throws(MongoError) {
         let view = DocumentView(unowned: reply)
         // The single-statement calls and the bulk calls name the same numbers differently.
@@ -45,26 +46,56 @@ extension WriteResult {
         if succeeded { return }
 
         let whole = MongoError(error, reply: reply)
-        try view.find("writeErrors")?.array?.forEachDocument { (entry) throws(MongoError) in
+        try readRefusals(view, labels: whole.labels)
+        try view.find("writeConcernErrors")?.array?.forEachDocument { (entry) throws(MongoError) in
+            writeConcernError = Self.concernError(entry, labels: whole.labels)
+        }
+        // Anything else than refusals, such as a network error, is about the whole: libmongoc puts the last refusal
+        // into `error` if that is all there was.
+        let isRefusal = writeErrors.contains { $0.error.code == whole.code }
+        let isConcern = writeConcernError != nil && (whole.kind == .writeConcern || writeConcernError?.code == whole.code)
+        if !isRefusal && !isConcern { throw whole }
+    }
+
+    /// Reads the server's reply to a single `update` or `delete` command.
+    init(commandSucceeded succeeded: Bool, reply: OpaquePointer, error: bson_error_t) throws(MongoError) {
+        let view = DocumentView(unowned: reply)
+        let whole = succeeded ? nil : MongoError(error, reply: reply)
+        if let entry = view.find("writeConcernError")?.document {
+            writeConcernError = Self.concernError(entry, labels: whole?.labels ?? [])
+        } else if let whole {
+            throw whole
+        }
+        try readRefusals(view, labels: whole?.labels ?? [])
+        let total = Self.count(view, "n", "n")
+        var upserted = 0
+        try view.find("upserted")?.array?.forEachDocument { (_) in upserted += 1 }
+        upsertedCount = upserted
+        if view.contains("nModified") {
+            matchedCount = total - upserted
+            modifiedCount = Self.count(view, "nModified", "nModified")
+        } else {
+            deletedCount = total
+        }
+    }
+
+    private mutating func readRefusals(_ view: DocumentView, labels: MongoError.Labels) throws(MongoError) {
+        guard let entries = view.find("writeErrors")?.array else { return }
+        var refusals: [WriteError] = []
+        try entries.forEachDocument { (entry) throws(MongoError) in
             let code = Int(try entry.int64("code"))
             let (kind, mayHaveRun) = MongoError.serverKind(code)
             let text = entry.find("errmsg")?.string ?? ""
-            writeErrors.append(
-                WriteError(
-                    index: Int(try entry.int64("index")),
-                    error: MongoError(kind, code: code, labels: whole.labels, mayHaveRun: mayHaveRun, text)))
+            let error = MongoError(kind, code: code, labels: labels, mayHaveRun: mayHaveRun, text)
+            refusals.append(WriteError(index: Int(try entry.int64("index")), error: error))
         }
-        try view.find("writeConcernErrors")?.array?.forEachDocument { (entry) throws(MongoError) in
-            let code = entry.find("code")?.int64 ?? 0
-            let text = entry.find("errmsg")?.string ?? ""
-            writeConcernError = MongoError(
-                .writeConcern, code: Int(code), labels: whole.labels, mayHaveRun: true, text)
-        }
-        // Something else than refusals went wrong: a network error, a timeout, a transaction that is gone. libmongoc
-        // puts the first refusal into `error` when there is one, under the server's domain.
-        let explained = writeErrors.contains { $0.error.code == whole.code } || writeConcernError?.code == whole.code
-            || whole.kind == .writeConcern && writeConcernError != nil
-        if !explained || whole.labels.contains(.transientTransaction) { throw whole }
+        writeErrors = refusals
+    }
+
+    private static func concernError(_ entry: DocumentView, labels: MongoError.Labels) -> MongoError {
+        MongoError(
+            .writeConcern, code: Int(entry.find("code")?.int64 ?? 0), labels: labels, mayHaveRun: true,
+            entry.find("errmsg")?.string ?? "")
     }
 
     private static func count(_ view: DocumentView, _ name: FieldName, _ bulkName: FieldName) -> Int {
