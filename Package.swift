@@ -74,8 +74,9 @@ let package = Package(
         .executableTarget(
             name: "orderwire",
             dependencies: [
-                "Terminal", "Shop", "ShopClient", "RPCServer", "RPCClient", "ProtoShop", "EmbeddedMongoDB",
+                "Terminal", "Shop", "ShopClient", "RPCServer", "RPCClient", "ProtoShop", "EmbeddedMongoDB", "MongoDB",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
 

@@ -15,6 +15,9 @@ enum Failure {
             let line = format == .table ? "orderwire: \(error.message.escapingControls)\n" : JSONText.line(error)
             StandardStream.error.write(line)
             Glibc.exit(ExitStatus.usage)
+        case let error as StartFailure:
+            StandardStream.error.write("orderwire: the server cannot start: \("\(error.cause)".escapingControls)\n")
+            Glibc.exit(ExitStatus.failure)
         default:
             // ArgumentParser's own: usage, help, version, and codes that commands throw.
             Orderwire.exit(withError: error)

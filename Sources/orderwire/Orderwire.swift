@@ -20,7 +20,7 @@ struct Orderwire: AsyncParsableCommand {
             failed, as in 69 NOT_FOUND and 78 UNAVAILABLE.
             """,
         version: Version.text,
-        subcommands: [ProductsCommand.self, OrdersCommand.self, Health.self, VersionCommand.self])
+        subcommands: [Serve.self, ProductsCommand.self, OrdersCommand.self, Health.self, VersionCommand.self])
 }
 
 @main

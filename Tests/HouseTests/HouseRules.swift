@@ -29,6 +29,7 @@ enum HouseRules {
         "Shop": ["RPC", "RPCServer", "Protobuf", "ProtoRuntime", "ProtoShop", "MongoDB"],
         "orderwire": [
             "Terminal", "Shop", "ShopClient", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "EmbeddedMongoDB",
+            "MongoDB",
         ],
         "protoc-gen-orderwire": ["CProto", "Protobuf"],
     ]

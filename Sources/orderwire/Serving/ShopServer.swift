@@ -1,0 +1,100 @@
+import EmbeddedMongoDB
+import Glibc
+import Logging
+import MongoDB
+import RPC
+import RPCServer
+import Shop
+import Terminal
+
+/// The server as a whole: its MongoDB, the shop, and the runtime that serves it.
+final class ShopServer {
+    private let mongod: EmbeddedMongod?
+    private let publisher: EventPublisher
+    private let shop: Shop
+    private let server: Server
+    private let logger: Logger
+
+    /// Threads of the shop that use the database beside the workers: settler, notifier, waiters, and one in reserve.
+    private static let shopThreads = 4
+
+    /// Starts everything, bottom up. What was started ends again if a later part does not start.
+    init(_ options: ServeOptions, logger: Logger) throws {
+        self.logger = logger
+        Self.raiseFileLimit(logger)
+        let uri: String
+        switch try options.database {
+        case .embedded(let folder):
+            let mongod = try EmbeddedMongod.start(dataDirectory: folder)
+            self.mongod = mongod
+            uri = mongod.uri
+            logger.info("MongoDB runs", metadata: [
+                "process.pid": "\(mongod.pid)", "server.port": "\(mongod.port)", "path": "\(mongod.dataDirectory)",
+            ])
+        case .external(let external):
+            mongod = nil
+            uri = external
+        }
+        let publisher = EventPublisher(endpoints: try options.eventEndpoints)
+        self.publisher = publisher
+        var started: Shop?
+        do {
+            let workers = try options.workerCount
+            let shop = try Shop.start(
+                calls: ClientPool(uri: uri, appName: "orderwire", size: workers + Self.shopThreads, timeouts: .calls),
+                background: ClientPool(uri: uri, appName: "orderwire-start", size: 1, timeouts: .background),
+                publisher: publisher, configuration: .init(serverName: Self.name), logger: logger)
+            started = shop
+            self.shop = shop
+            server = try Server(
+                configuration: .init(listen: try options.endpoints.map(Self.withPort), workers: workers, version: Version.number),
+                services: shop.services, logger: logger)
+            try server.start()
+        } catch {
+            started?.stop()
+            publisher.close()
+            mongod?.stop()
+            throw error
+        }
+    }
+
+    /// Tells the world that calls are served, and on which terms.
+    func announce() {
+        logger.warning("Identities are what clients claim, and are not proved: loopback and trusted networks only")
+        logger.notice("Serving", metadata: ["server.address": "\(server.endpoints.joined(separator: " "))", "service.version": "\(Version.number)"])
+        StandardStream.output.write("ready \(server.endpoints.joined(separator: " "))\n")
+    }
+
+    /// Lets the calls in flight end, and stops everything, top down.
+    func stop(because signal: Int32) {
+        logger.notice("Draining", metadata: ["signal": "\(signal == SIGINT ? "SIGINT" : "SIGTERM")"])
+        shop.stop()
+        server.shutdown()
+        publisher.close()
+        mongod?.stop()
+        logger.notice("Stopped")
+    }
+
+    /// Port 0 stands for a free one. Not for the system's choice: clients may not reach ports from there reliably.
+    private static func withPort(_ endpoint: String) -> String {
+        endpoint.hasSuffix(":0") ? "\(endpoint.dropLast())\(PortPicker.free())" : endpoint
+    }
+
+    /// As in "host:4711".
+    private static var name: String {
+        var bytes = [CChar](repeating: 0, count: 256)
+        gethostname(&bytes, bytes.count - 1)
+        let host = String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return "\(host):\(getpid())"
+    }
+
+    /// At the limit of open files libzmq's I/O thread burns a core, so it is as high as it may be.
+    private static func raiseFileLimit(_ logger: Logger) {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 {
+            logger.warning("The limit of open files stays as it is", metadata: ["error.message": "\(String(cString: strerror(errno)))"])
+        }
+    }
+}
