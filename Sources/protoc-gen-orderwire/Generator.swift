@@ -19,13 +19,21 @@ enum Generator {
 
         let names = SwiftNames(all, parameters)
         let localPackages = parameters.part == .services ? [] : Set(generated.map(\.package))
-        var namespaces = Set<String>()
-        return generated.compactMap { file in
-            let isFirst = namespaces.insert(names.namespace(ofPackage: file.package)).inserted
-            return FileGenerator(
+        /// Package of each namespace that a file has defined.
+        var packages: [String: String] = [:]
+        var results: [(name: String, content: String)] = []
+        for file in generated {
+            let namespace = names.namespace(ofPackage: file.package)
+            let package = packages.updateValue(file.package, forKey: namespace)
+            if let package, package != file.package {
+                throw PluginError(
+                    file.name, "\(package) and \(file.package) both become \(namespace): say namespace=\(file.package):NAME")
+            }
+            let generator = FileGenerator(
                 file: file, names: names, parameters: parameters, localPackages: localPackages,
-                definesNamespace: isFirst && parameters.part != .services
-            ).generated()
+                definesNamespace: package == nil && parameters.part != .services)
+            if let result = generator.generated() { results.append(result) }
         }
+        return results
     }
 }

@@ -34,6 +34,14 @@ struct PluginTests {
         #expect(try generate("syntax = \"proto3\"; message M {}").errors.contains("has no package"))
     }
 
+    @Test func refusesTwoPackagesOfOneName() throws {
+        let v2 = "syntax = \"proto3\"; package acme.pets.v2; message M {}"
+        let v1 = "syntax = \"proto3\"; package acme.pets.v1; message M {}"
+        let message = "acme.pets.v1 and acme.pets.v2 both become Pets: say namespace=acme.pets.v2:NAME"
+        #expect(try generate(v1, and: v2).errors.contains(message))
+        #expect(try generate(v1, and: v2, options: "namespace=acme.pets.v2:Pets2").files.count == 2)
+    }
+
     @Test func refusesParametersItDoesNotKnow() throws {
         let proto = "syntax = \"proto3\"; package acme.v1; message M {}"
         #expect(try generate(proto, options: "nosuch=1").errors.contains("nosuch=1: unknown parameter"))
@@ -76,7 +84,7 @@ struct PluginTests {
     }
 
     private func generate(
-        _ proto: String, options: String = ""
+        _ proto: String, and other: String? = nil, options: String = ""
     ) throws -> (status: Int32, errors: String, files: [String: String]) {
         let folder = FileManager.default.temporaryDirectory.appending(path: "orderwire-\(UUID().uuidString)")
         let output = folder.appending(path: "out")
@@ -84,12 +92,18 @@ struct PluginTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         try proto.write(to: folder.appending(path: "pets_test.proto"), atomically: true, encoding: .utf8)
 
+        var names = ["pets_test.proto"]
+        if let other {
+            names.append("pets_test_2.proto")
+            try other.write(to: folder.appending(path: names[1]), atomically: true, encoding: .utf8)
+        }
+
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/protoc")
         process.arguments = [
             "-I", folder.path(), "-I", "/usr/include", "--plugin=\(Self.plugin.path())", "--orderwire_out=\(output.path())",
-            "--orderwire_opt=\(options)", "pets_test.proto",
-        ]
+            "--orderwire_opt=\(options)",
+        ] + names
         let errors = Pipe()
         process.standardError = errors
         try process.run()
