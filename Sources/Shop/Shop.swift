@@ -25,7 +25,7 @@ package final class Shop: Sendable {
     package let services: [any Service]
 
     private let settler: Settler
-    private let waiters: OrderWaiters
+    let waiters: OrderWaiters
     private let notifier: Notifier
 
     /// Creates what is missing in the database (collections, indexes, the key of page tokens) and starts the threads.

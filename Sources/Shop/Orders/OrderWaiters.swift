@@ -47,8 +47,11 @@ final class OrderWaiters: Sendable {
 
     /// Something was settled. From any thread.
     func wake() {
-        if arrivals.withLock({ $0.count > 0 }) { thread.wake() }
+        if count > 0 { thread.wake() }
     }
+
+    /// Calls that wait.
+    var count: Int { arrivals.withLock { $0.count } }
 
     /// Answers all who wait, with what is known, and ends the thread.
     func stop() {

@@ -1,0 +1,198 @@
+import MongoDB
+import ProtoShop
+import RPC
+import RPCClient
+import TestSupport
+import Testing
+
+@testable import Shop
+
+@Suite("Settling")
+struct SettlerTests {
+    @Test("orders accepted by one server are settled by the other's settler, and waiting finds them by the log")
+    func standby() async throws {
+        let holder = try RunningShop()
+        defer { holder.stop() }
+        try await holder.withClient { catalog, orders in
+            _ = try await catalog.importProducts(.init(products: [.sample("a")]))
+            // Once something was settled, this server holds the lease.
+            _ = try await orders.settled(try #require(try await orders.submitOrder(.sample("first", [("a", 1)])).order?.id))
+        }
+        let standby = try RunningShop(database: holder.database)
+        defer { standby.stop() }
+        try await standby.withClient { _, orders in
+            let order = try await orders.settled(try #require(try await orders.submitOrder(.sample("second", [("a", 1)])).order?.id))
+            #expect(order.sequence == 2)
+        }
+    }
+
+    @Test("a settler that stops gives its lease to the next, and numbers go on without a gap")
+    func handOver() async throws {
+        var database: String?
+        for round in 1...3 {
+            let shop = try database.map { try RunningShop(database: $0) } ?? RunningShop()
+            database = shop.database
+            try await shop.withClient { catalog, orders in
+                _ = try await catalog.importProducts(.init(products: [.sample("a")]))
+                let id = try #require(try await orders.submitOrder(.sample("k\(round)", [("a", 1)])).order?.id)
+                #expect(try await orders.settled(id).sequence == Int64(round))
+            }
+            shop.stop()
+        }
+    }
+
+    @Test("a killed settler's open transaction is ended by who takes over, not by its 60 s limit")
+    func killedInTransaction() async throws {
+        let (uri, name) = TestMongo.freshDatabase()
+        let leases = LeaseStore(database: name)
+        let pool = try ClientPool(uri: uri, appName: "killed", timeouts: .calls)
+        let client = try pool.takeClient()
+        let session = try client.startSession()
+        let deadline = Deadline.after(.seconds(10))
+        try leases.create(client, before: deadline)
+        let observed = try #require(try leases.observe(client, before: deadline))
+        let epoch = try #require(
+            try leases.take(from: observed, holder: "killed", session: session.id, client, before: deadline))
+        try leases.release(epoch: epoch, client, before: deadline)
+        try session.startTransaction()
+        #expect(try leases.takeSequence(5, epoch: epoch, session, before: deadline) == 5)
+
+        // The transaction stays open, as that of a process that is no more.
+        let shop = try RunningShop(database: name)
+        defer { shop.stop() }
+        try await shop.withClient { catalog, orders in
+            _ = try await catalog.importProducts(.init(products: [.sample("a")]))
+            let order = try await orders.settled(try #require(try await orders.submitOrder(.sample("k", [("a", 1)])).order?.id))
+            #expect(order.sequence == 1)
+        }
+        let error = #expect(throws: MongoError.self) { try session.commitTransaction() }
+        #expect(error?.kind == .transactionAborted)
+    }
+
+    @Test("a stale settler's transaction changes nothing")
+    func fence() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, orders in
+            _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 10)]))
+            _ = try await orders.settled(try #require(try await orders.submitOrder(.sample("k", [("a", 1)])).order?.id))
+        }
+        let stale = OrderRecord(
+            try OrderForm(.sample("late", [("a", 5)])), identity: "tester", traceparent: nil, acceptedAt: .now())
+        let transaction = SettlementTransaction(
+            leases: LeaseStore(database: shop.database), orders: OrderStore(database: shop.database),
+            stock: StockStore(database: shop.database), settlements: SettlementStore(database: shop.database))
+        let outcome = try shop.inDatabase { client throws(MongoError) in
+            let session = try client.startSession()
+            return try transaction.run([stale], epoch: 0, on: session, before: .after(.seconds(5)), pause: { _ in true })
+        }
+        #expect(outcome == .leaseLost)
+        #expect(try shop.count(CollectionName.settlements) == 1)
+        try await shop.withClient { catalog, _ in
+            let stock = try await catalog.getProduct(.init(id: "a")).product?.stock
+            #expect(stock == 9)
+        }
+    }
+
+    @Test("poison is parked, visible, and in nobody's way")
+    func poison() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        // One document that is no order, and one product whose orders cannot be decided.
+        try shop.inDatabase { client throws(MongoError) in
+            try client.collection(CollectionName.orders, in: shop.database).insertOne(
+                Document {
+                    $0.append("_id", "garbage")
+                    $0.append("accepted", BSONDate(millisecondsSince1970: 0))
+                    $0.append("queued", true)
+                })
+            try client.collection(CollectionName.products, in: shop.database).insertOne(
+                Document {
+                    $0.append("_id", "broken")
+                    $0.append("stock", 5)
+                })
+        }
+        try await shop.withClient { catalog, orders in
+            _ = try await catalog.importProducts(.init(products: [.sample("a")]))
+            var good: [String] = []
+            var bad: [String] = []
+            for index in 0..<20 {
+                let product = index % 5 == 0 ? "broken" : "a"
+                let id = try #require(try await orders.submitOrder(.sample("k\(index)", [(product, Int32(1))])).order?.id)
+                if product == "a" { good.append(id) } else { bad.append(id) }
+            }
+            for id in good { #expect(try await orders.settled(id).state == .fulfilled) }
+            for id in bad { #expect(try await orders.getOrder(.init(id: id)).order?.state == .accepted) }
+            // An order that comes later is settled after all of them were tried often enough.
+            _ = try await orders.settled(try #require(try await orders.submitOrder(.sample("last", [("a", 1)])).order?.id))
+        }
+        let parked = Document { filter in filter.document("parked") { $0.append("$exists", true) } }
+        try await eventually { try shop.count(CollectionName.orders, parked) == 5 }
+        #expect(try shop.count(CollectionName.orders, Document { $0.append("queued", true) }) == 0)
+    }
+
+    @Test("a commit whose outcome is open is repeated alone: the batch is settled once")
+    func unknownCommit() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, orders in
+            _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 10)]))
+            try shop.fail(["commitTransaction"], times: 4) { data in
+                data.document("writeConcernError") {
+                    $0.append("code", Int32(64))
+                    $0.append("errmsg", "waiting for replication timed out")
+                }
+            }
+            let order = try await orders.settled(try #require(try await orders.submitOrder(.sample("k", [("a", 3)])).order?.id))
+            #expect(order.sequence == 1)
+            #expect(try await catalog.getProduct(.init(id: "a")).product?.stock == 7)
+            #expect(try shop.count(CollectionName.settlements) == 1)
+        }
+    }
+
+    @Test("a settler whose database goes away goes on by itself", arguments: ["find", "findAndModify", "update", "insert", "commitTransaction"])
+    func databaseComesBack(command: String) async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, orders in
+            _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 10)]))
+            let id = try #require(try await orders.submitOrder(.sample("k", [("a", 3)])).order?.id)
+            _ = try await orders.settled(id)
+            try shop.fail([command], times: 3) { $0.append("closeConnection", true) }
+            // Whatever the caller hears, the order is accepted in the end, and settled once.
+            var accepted: Orders.SubmitOrderResponse?
+            while accepted == nil {
+                do throws(RPCError) {
+                    accepted = try await orders.submitOrder(.sample("second", [("a", 3)]))
+                } catch {
+                    #expect(error.code == .unavailable)
+                }
+            }
+            let order = try await eventually { () async throws -> Orders.Order? in
+                do throws(RPCError) {
+                    let order = try await orders.getOrder(.init(id: OrderID.make(identity: "tester", key: "second"))).order
+                    return order?.sequence ?? 0 > 0 ? order : nil
+                } catch {
+                    return nil
+                }
+            }
+            #expect(order.sequence == 2)
+            #expect(try await catalog.getProduct(.init(id: "a")).product?.stock == 4)
+        }
+    }
+}
+
+/// Asks until there is an answer.
+func eventually<Value>(_ body: () async throws -> Value?) async throws -> Value {
+    for _ in 0..<200 {
+        if let value = try await body() { return value }
+        try await Task.sleep(for: .milliseconds(50))
+    }
+    throw NeverHappened()
+}
+
+func eventually(_ condition: () async throws -> Bool) async throws {
+    let _: Bool = try await eventually { try await condition() ? true : nil }
+}
+
+struct NeverHappened: Error {}
