@@ -85,9 +85,17 @@ struct MongodConnection: ~Copyable {
 
     private func receive(_ count: Int) throws(Failure) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
-        let received = recv(descriptor, &bytes, count, Int32(MSG_WAITALL))
-        guard received == count else {
-            throw Failure(code: 0, text: received < 0 ? "no answer: \(lastError())" : "mongod closed the connection")
+        var received = 0
+        while received < count {
+            let part = bytes.withUnsafeMutableBytes { buffer in
+                recv(descriptor, buffer.baseAddress?.advanced(by: received), count - received, Int32(MSG_WAITALL))
+            }
+            // A signal that is somebody else's to handle.
+            if part < 0, errno == EINTR { continue }
+            guard part > 0 else {
+                throw Failure(code: 0, text: part < 0 ? "no answer: \(lastError())" : "mongod closed the connection")
+            }
+            received += part
         }
         return bytes
     }
