@@ -1,3 +1,4 @@
+import Foundation
 import ProtoRuntime
 
 /// SplitMix64: the same numbers from the same seed, everywhere.
@@ -5,6 +6,11 @@ struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 
     init(seed: UInt64) { state = seed }
+
+    /// A new seed for each run, which a failure shows; ORDERWIRE_SEED repeats a run.
+    static func newSeed() -> UInt64 {
+        ProcessInfo.processInfo.environment["ORDERWIRE_SEED"].flatMap { UInt64($0) } ?? .random(in: 0..<(1 << 40))
+    }
 
     mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
