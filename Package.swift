@@ -98,10 +98,10 @@ let package = Package(
             name: "bench-codec", dependencies: ["ProtoEcho", "ProtoShop", "Protobuf"], path: "bench/codec", swiftSettings: strict),
 
         // Tests. TestSupport holds what several of them need.
-        .target(name: "TestSupport", dependencies: ["EmbeddedMongoDB"], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["EmbeddedMongoDB", "MongoDB"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MongoDBTests", dependencies: ["MongoDB", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "EmbeddedMongoDBTests", dependencies: ["EmbeddedMongoDB", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "EmbeddedMongoDBTests", dependencies: ["EmbeddedMongoDB", "MongoDB", "TestSupport"], swiftSettings: strict),
         .target(name: "CEverything", dependencies: ["CProto"], path: "Tests/CEverything", publicHeadersPath: "."),
         .testTarget(
             name: "ProtobufTests", dependencies: ["CEverything", "Protobuf", "ProtoRuntime", "ProtoShop", "ProtoEcho"],

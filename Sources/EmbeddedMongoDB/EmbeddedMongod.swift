@@ -5,8 +5,9 @@ import Synchronization
 ///
 /// It is killed by the kernel when this process dies in whatever way, and stopped cleanly by `stop()`.
 package final class EmbeddedMongod: Sendable {
-    /// What a start may take, recovery after a kill included.
-    package static let startTimeout = Duration.seconds(30)
+    /// What a start may take, recovery after a kill included. mongod itself waits for 30 s if the port that its data
+    /// remember now belongs to somebody who takes connections and says nothing.
+    package static let startTimeout = Duration.seconds(60)
 
     /// How long a mongod whose parent was just killed may take to let go of its data.
     private static let inUsePatience = Duration.seconds(2)
@@ -107,9 +108,7 @@ package final class EmbeddedMongod: Sendable {
             arguments(binary, port: port, directory) + extraArguments, logPath: directory.logPath)
         guard let pid = process.pid else { throw failure(process, directory) }
         do throws(EmbeddedMongodError) {
-            let deadline = begin + startTimeout
-            let connection = try waitForListener(process, port: port, directory, until: deadline)
-            try waitForPrimary(ReplicaSet(connection, port: port), process, directory, until: deadline)
+            try waitForPrimary(process, port: port, directory, since: begin)
         } catch {
             process.signal(SIGKILL)
             _ = process.waitForExit(milliseconds: -1)
@@ -146,34 +145,26 @@ package final class EmbeddedMongod: Sendable {
         }
     }
 
-    private static func waitForListener(
-        _ process: MongodProcess, port: UInt16, _ directory: DataDirectory, until deadline: ContinuousClock.Instant
-    ) throws(EmbeddedMongodError) -> MongodConnection {
-        while true {
+    /// Tries until it is primary, has ended, or the time is over. It closes its connections on the way when it finds that
+    /// its replica set is another than it thought.
+    private static func waitForPrimary(
+        _ process: MongodProcess, port: UInt16, _ directory: DataDirectory, since begin: ContinuousClock.Instant
+    ) throws(EmbeddedMongodError) {
+        let deadline = begin + startTimeout
+        var problem = "it does not listen"
+        while ContinuousClock.now < deadline {
             if let connection = MongodConnection.open(port: port, timeoutSeconds: Int(startTimeout.components.seconds)) {
-                return connection
+                do throws(MongodConnection.Failure) {
+                    if try ReplicaSet(connection, port: port).waitForPrimary(until: deadline) { return }
+                    problem = "there is no primary"
+                } catch {
+                    problem = error.text
+                }
             }
             // Wakes up at once when the process ends.
             if process.waitForExit(milliseconds: 5) { throw failure(process, directory) }
-            guard ContinuousClock.now < deadline else { throw notReady("it does not listen", directory) }
         }
-    }
-
-    private static func waitForPrimary(
-        _ set: consuming ReplicaSet, _ process: MongodProcess, _ directory: DataDirectory,
-        until deadline: ContinuousClock.Instant
-    ) throws(EmbeddedMongodError) {
-        do throws(MongodConnection.Failure) {
-            guard try set.waitForPrimary(until: deadline) else { throw .init(code: 0, text: "there is no primary") }
-        } catch {
-            // A lost connection is most often the end of the process, of which the keeper learns in a moment.
-            if process.waitForExit(milliseconds: 100) { throw failure(process, directory) }
-            throw notReady(error.text, directory)
-        }
-    }
-
-    private static func notReady(_ reason: String, _ directory: DataDirectory) -> EmbeddedMongodError {
-        .notReady(after: startTimeout, reason: reason, log: MongodLog.lastErrors(directory.logPath))
+        throw .notReady(after: startTimeout, reason: problem, log: MongodLog.lastErrors(directory.logPath))
     }
 
     private static func failure(_ process: MongodProcess, _ directory: DataDirectory) -> EmbeddedMongodError {

@@ -9,7 +9,9 @@ enum MongodLog {
     /// The last `count` lines that tell of an error: those of severity E or F, and those that are not in mongod's own
     /// format (its complaints about options, or the loader's about libraries).
     static func lastErrors(_ path: String, count: Int = 3) -> [String] {
-        Array(errors(in: tail(path)).suffix(count))
+        // What comes after it aborts is its stack.
+        let beforeAbort = errors(in: tail(path)).prefix { !$0.contains("***aborting") }
+        return Array(beforeAbort.suffix(count))
     }
 
     static func errors(in text: String) -> [String] {

@@ -76,6 +76,7 @@ package final class ClientPool: Sendable {
             (MONGOC_URI_SERVERSELECTIONTIMEOUTMS, timeouts.serverSelection),
             (MONGOC_URI_SOCKETTIMEOUTMS, timeouts.socket),
             (MONGOC_URI_WAITQUEUETIMEOUTMS, timeouts.waitQueue),
+            (MONGOC_URI_HEARTBEATFREQUENCYMS, Timeouts.heartbeat),
         ]
         var accepted = true
         for (option, duration) in numbers {

@@ -12,7 +12,9 @@ extension MongoError {
             for (label, name) in Labels.names where mongoc_error_has_label(reply, name) { labels.insert(label) }
         }
         let (kind, mayHaveRun) = Self.classify(domain: mongoc_error_domain_t(error.domain), code: error.code)
-        self.init(kind, code: code, labels: labels, mayHaveRun: mayHaveRun, text)
+        // Even if its last try found no server: an earlier one may have reached it.
+        let isOpen = mayHaveRun || labels.contains(.unknownCommitResult)
+        self.init(kind, code: code, labels: labels, mayHaveRun: isOpen, text)
     }
 
     private static func classify(domain: mongoc_error_domain_t, code: UInt32) -> (Kind, mayHaveRun: Bool) {

@@ -9,6 +9,9 @@ package struct Timeouts: Sendable, Equatable {
     /// The longest `maxTimeMS` of a command, below the socket's timeout so that the database stops first.
     package var maxTime: Duration
 
+    /// How often the monitors ask each server; one that does not answer for this long plus `connect` counts as away.
+    static let heartbeat = Duration.seconds(2)
+
     package init(connect: Duration, serverSelection: Duration, socket: Duration, waitQueue: Duration, maxTime: Duration) {
         self.connect = connect
         self.serverSelection = serverSelection
@@ -18,9 +21,15 @@ package struct Timeouts: Sendable, Equatable {
     }
 
     /// For work that a caller waits for: a database that is away is noticed within 3 s.
+    ///
+    /// - libmongoc tries a read or a write once more after a broken connection, and takes an answer that does not come for
+    ///   one: a server that is stopped costs twice the socket's timeout.
+    /// - After a broken connection it takes libmongoc 1.23 a whole second to trust the same server again (its monitor
+    ///   wakes up every 500 ms, then waits 500 ms), so that with one second to select a server that second try often
+    ///   finds none.
     package static let calls = Timeouts(
-        connect: .seconds(1), serverSelection: .seconds(1), socket: .seconds(2), waitQueue: .milliseconds(500),
-        maxTime: .milliseconds(1_500))
+        connect: .seconds(1), serverSelection: .milliseconds(1_500), socket: .milliseconds(1_400),
+        waitQueue: .milliseconds(500), maxTime: .milliseconds(1_200))
 
     /// For index builds, repair, generators and reports.
     package static let background = Timeouts(

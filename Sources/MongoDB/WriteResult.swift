@@ -61,10 +61,10 @@ extension WriteResult {
     init(commandSucceeded succeeded: Bool, reply: OpaquePointer, error: bson_error_t) throws(MongoError) {
         let view = DocumentView(unowned: reply)
         let whole = succeeded ? nil : MongoError(error, reply: reply)
+        // A command that failed as a whole can carry a write concern's error too, about what it did before.
+        if let whole, view.find("ok")?.double != 1 { throw whole }
         if let entry = view.find("writeConcernError")?.document {
             writeConcernError = Self.concernError(entry, labels: whole?.labels ?? [])
-        } else if let whole {
-            throw whole
         }
         try readRefusals(view, labels: whole?.labels ?? [])
         let total = Self.count(view, "n", "n")

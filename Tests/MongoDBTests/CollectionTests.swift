@@ -169,7 +169,7 @@ import Testing
     }
 
     @Test func createsIndexesOnce() throws {
-        let test = try TestPool(timeouts: .background)
+        let test = try TestPool(size: 1, timeouts: .background)
         try test.withThings { (client, things) throws(MongoError) in
             let byValue = Index("by_value", keys: Document { $0.append("value", 1) }, unique: true)
             let partial = Index(

@@ -2,13 +2,23 @@ import MongoDB
 import Testing
 import TestSupport
 
-/// A pool to the shared mongod and a database of its own, with an app name by which fail points find this test alone.
+/// A pool to the shared mongod, and a database of one test's own.
 struct TestPool {
     let pool: ClientPool
     let database: String
     let appName: String
 
-    init(size: Int = 4, timeouts: Timeouts = .calls) throws {
+    /// Ending a pool takes libmongoc half a second, so tests that ask nothing of it have one together.
+    private static let common = Result { try ClientPool(uri: TestMongo.shared.uri, appName: "tests", timeouts: .calls) }
+
+    init() throws {
+        database = TestMongo.freshDatabase().name
+        appName = "tests"
+        pool = try Self.common.get()
+    }
+
+    /// With a pool of its own, which a fail point finds by its app name.
+    init(size: Int, timeouts: Timeouts = .calls) throws {
         let (uri, name) = TestMongo.freshDatabase()
         database = name
         appName = name
@@ -22,20 +32,11 @@ struct TestPool {
         }
     }
 
-    /// Makes the server fail this pool's next commands of that name, as `data` says.
-    func fail(_ command: String, times: Int, _ data: (inout DocumentBuilder) -> Void) throws(MongoError) {
-        let failPoint = Document { document in
-            document.append("configureFailPoint", "failCommand")
-            document.document("mode") { $0.append("times", times) }
-            document.document("data") { details in
-                details.append("failCommands", [command])
-                details.append("appName", appName)
-                data(&details)
-            }
-        }
-        // Not by this pool, whose commands may be the ones that fail.
-        let other = try ClientPool(uri: TestMongo.shared.uri, appName: "fail-points", size: 1, timeouts: .calls)
-        try other.withClient { (client) throws(MongoError) in _ = try client.runCommand(failPoint, in: "admin") }
+    /// Makes the server fail this pool's next commands of that name, as `data` says, while `body` runs.
+    func withFailing(
+        _ command: String, times: Int, _ data: (inout DocumentBuilder) -> Void, during body: () throws -> Void
+    ) throws {
+        try TestMongo.withFailPoint(command, times: times, appName: appName, data, during: body)
     }
 }
 

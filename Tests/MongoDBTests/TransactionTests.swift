@@ -1,0 +1,286 @@
+import Glibc
+import MongoDB
+import Synchronization
+import Testing
+import TestSupport
+
+@Suite struct TransactionTests {
+    @Test func commitsAllOrNothing() throws {
+        let test = try TestPool()
+        try test.withThings { (client, things) throws(MongoError) in
+            let session = try client.startSession()
+            let inside = session.collection("things", in: test.database)
+            try session.startTransaction()
+            let isOpen = session.isInTransaction
+            #expect(isOpen)
+            try inside.insertOne(thing(1))
+            _ = try inside.insertMany([thing(2), thing(3)])
+            #expect(try things.count(everything) == 0)
+            #expect(try inside.count(everything) == 3)
+            try session.commitTransaction()
+            #expect(try things.count(everything) == 3)
+
+            try session.startTransaction()
+            #expect(try inside.deleteMany(everything).deletedCount == 3)
+            session.abortTransaction()
+            #expect(try things.count(everything) == 3)
+        }
+    }
+
+    @Test func everyKindOfOperationWorksInside() throws {
+        let test = try TestPool()
+        try test.withThings { (client, things) throws(MongoError) in
+            _ = try things.insertMany((0..<4).map { thing($0) })
+            let session = try client.startSession()
+            let inside = session.collection("things", in: test.database)
+            try session.startTransaction()
+            #expect(try inside.updateOne(byID(0), increment(), hint: "_id_", timeLimit: .seconds(1)).modifiedCount == 1)
+            #expect(try inside.updateOne(byID(9), increment(), upsert: true).upsertedCount == 1)
+            #expect(try inside.updateMany(everything, increment(), hint: "_id_").matchedCount == 5)
+            #expect(try inside.replaceOne(byID(1), thing(1, 100)).matchedCount == 1)
+            #expect(try inside.deleteOne(byID(2)).deletedCount == 1)
+            let updated = try inside.findOneAndUpdate(byID(3), increment(), timeLimit: .seconds(1))
+            #expect(try updated?.view.int64("value") == 2)
+            var bulk = try inside.bulkWrite()
+            try bulk.updateOne(byID(3), increment(), hint: "_id_")
+            #expect(try bulk.execute().modifiedCount == 1)
+            let seen = try inside.findOne(byID(3))
+            #expect(try seen?.view.int64("value") == 3)
+            session.abortTransaction()
+            #expect(try things.count(Document { $0.append("value", 0) }) == 4)
+        }
+    }
+
+    @Test func aConflictFailsAtOnceWithItsLabel() throws {
+        let test = try TestPool()
+        try test.withThings { (client, things) throws(MongoError) in
+            try things.insertOne(thing(1))
+            let winner = try client.startSession()
+            let loser = try client.startSession()
+            try winner.startTransaction()
+            try winner.collection("things", in: test.database).updateOne(byID(1), increment())
+            try loser.startTransaction()
+            let error = failure { () throws(MongoError) in
+                try loser.collection("things", in: test.database).updateOne(byID(1), increment())
+            }
+            #expect(error?.kind == .writeConflict)
+            #expect(error?.labels.contains(.transientTransaction) == true)
+            loser.abortTransaction()
+
+            try loser.startTransaction()
+            let many = failure { () throws(MongoError) in
+                var bulk = try loser.collection("things", in: test.database).bulkWrite()
+                try bulk.updateMany(everything, increment())
+                try bulk.execute().checked()
+            }
+            #expect(many?.labels.contains(.transientTransaction) == true)
+            loser.abortTransaction()
+            try winner.commitTransaction()
+        }
+    }
+
+    @Test func abortOfAnAbortedTransactionIsSilent() throws {
+        let messages = Mutex<[String]>([])
+        MongoLibrary.setLogHandler { _, message in messages.withLock { $0.append(message) } }
+        defer { MongoLibrary.setLogHandler(nil) }
+        let test = try TestPool()
+        try test.withThings { (client, things) throws(MongoError) in
+            try things.insertOne(thing(1))
+            let session = try client.startSession()
+            try session.startTransaction()
+            let inside = session.collection("things", in: test.database)
+            try inside.updateOne(byID(1), increment())
+            let duplicate = failure { () throws(MongoError) in try inside.insertOne(thing(1)) }
+            #expect(duplicate?.kind == .duplicateKey)
+            session.abortTransaction()
+            session.abortTransaction()
+            let isOpen = session.isInTransaction
+            #expect(!isOpen)
+            #expect(try things.findOne(byID(1)) == thing(1))
+        }
+        #expect(messages.withLock { $0 }.filter { $0.contains("abort") } == [])
+    }
+
+    @Test func anUnknownCommitIsLabelledAndCanBeRepeated() throws {
+        let test = try TestPool(size: 2, timeouts: .background)
+        // libmongoc repeats a commit once by itself.
+        try test.withFailing("commitTransaction", times: 2, { $0.append("closeConnection", true) }) {
+            try test.withThings { (client, things) throws(MongoError) in
+                let session = try client.startSession()
+                try session.startTransaction()
+                try session.collection("things", in: test.database).insertOne(thing(1))
+                let error = failure { () throws(MongoError) in try session.commitTransaction() }
+                #expect(error?.labels.contains(.unknownCommitResult) == true)
+                #expect(error?.mayHaveRun == true)
+                try session.commitTransaction()
+                #expect(try things.count(everything) == 1)
+            }
+        }
+    }
+
+    @Test func withTransactionRepeatsAfterAConflict() throws {
+        let test = try TestPool()
+        try test.withThings { (client, things) throws(MongoError) in
+            try things.insertOne(thing(1))
+            let winner = try client.startSession()
+            try winner.startTransaction()
+            try winner.collection("things", in: test.database).updateOne(byID(1), increment(10))
+            let session = try client.startSession()
+            let inside = session.collection("things", in: test.database)
+            var tries = 0
+            let deadline = ContinuousClock.now + .seconds(10)
+            let result = try session.withTransaction(until: deadline) { () throws(MongoError) -> Int in
+                tries += 1
+                if tries == 3 { try winner.commitTransaction() }
+                try inside.updateOne(byID(1), increment())
+                return tries
+            }
+            #expect(result >= 3)
+            #expect(try things.findOne(byID(1)) == thing(1, 11))
+        }
+    }
+
+    @Test func withTransactionRepeatsTheCommitAlone() throws {
+        let test = try TestPool(size: 2, timeouts: .background)
+        try test.withFailing("commitTransaction", times: 2, { $0.append("closeConnection", true) }) {
+            try test.withThings { (client, things) throws(MongoError) in
+                let session = try client.startSession()
+                let inside = session.collection("things", in: test.database)
+                var runs = 0
+                try session.withTransaction(until: ContinuousClock.now + .seconds(10)) { () throws(MongoError) in
+                    runs += 1
+                    try inside.insertOne(thing(runs))
+                }
+                #expect(runs == 1)
+                #expect(try things.count(everything) == 1)
+            }
+        }
+    }
+
+    @Test func withTransactionGivesUpAtItsDeadline() throws {
+        let test = try TestPool()
+        try test.withThings { (client, things) throws(MongoError) in
+            try things.insertOne(thing(1))
+            let winner = try client.startSession()
+            try winner.startTransaction()
+            try winner.collection("things", in: test.database).updateOne(byID(1), increment())
+            let session = try client.startSession()
+            let inside = session.collection("things", in: test.database)
+            let start = ContinuousClock.now
+            let error = failure { () throws(MongoError) in
+                try session.withTransaction(until: start + .milliseconds(100)) { () throws(MongoError) in
+                    _ = try inside.updateOne(byID(1), increment())
+                }
+            }
+            #expect(error?.kind == .writeConflict)
+            #expect(ContinuousClock.now - start < .seconds(2))
+            let late = failure { () throws(MongoError) in
+                try session.withTransaction(until: start) { () throws(MongoError) in
+                    _ = Issue.record("nothing may run")
+                }
+            }
+            #expect(late?.kind == .timeout)
+        }
+    }
+
+    @Test func errorsThatAreNotTransientEndATransaction() throws {
+        let test = try TestPool()
+        try test.withThings { (client, things) throws(MongoError) in
+            try things.insertOne(thing(1))
+            let session = try client.startSession()
+            let inside = session.collection("things", in: test.database)
+            var runs = 0
+            let error = failure { () throws(MongoError) in
+                try session.withTransaction(until: ContinuousClock.now + .seconds(10)) { () throws(MongoError) in
+                    runs += 1
+                    try inside.insertOne(thing(1))
+                }
+            }
+            #expect(error?.kind == .duplicateKey)
+            #expect(runs == 1)
+            let isOpen = session.isInTransaction
+            #expect(!isOpen)
+        }
+    }
+
+    @Test func aSessionsIdIsSixteenBytesAndItsOwn() throws {
+        let test = try TestPool()
+        try test.withThings { (client, _) throws(MongoError) in
+            let first = try client.startSession()
+            let second = try client.startSession()
+            let (firstID, secondID) = (first.id, second.id)
+            #expect(firstID != secondID)
+            #expect(firstID.bytes.count == SessionID.byteCount)
+            #expect(SessionID(firstID.bytes) == firstID)
+            #expect(SessionID([1, 2, 3]) == nil)
+        }
+    }
+
+    /// A settler is killed in the middle of its transaction; the next one frees what it held.
+    @Test func killSessionsFreesTheDocumentsOfAKilledClient() async throws {
+        let test = try TestPool()
+        try test.withThings { (client, things) throws(MongoError) in
+            _ = try things.insertMany([thing(1), thing(2)])
+            // So that it is surely not the server's own limit that frees them.
+            let patience = Document { command in
+                command.append("setParameter", 1)
+                command.append("transactionLifetimeLimitSeconds", 60)
+            }
+            try client.runCommand(patience, in: "admin")
+        }
+        let uri: String = TestMongo.shared.uri
+        let database: String = test.database
+        await #expect(processExitsWith: .signal(SIGKILL)) { [uri = uri as String, database = database as String] in
+            let pool = try ClientPool(uri: uri, appName: "victim", timeouts: .calls)
+            try pool.withClient { (client) throws(MongoError) in
+                let session = try client.startSession()
+                let lease = client.collection("leases", in: database)
+                try lease.insertOne(Document { $0.append("session", session.id) })
+                try session.startTransaction()
+                try session.collection("things", in: database).updateOne(byID(1), increment())
+                kill(getpid(), SIGKILL)
+            }
+        }
+        try test.withThings { (client, things) throws(MongoError) in
+            let blocked = failure { () throws(MongoError) in
+                try things.updateMany(byID(1), increment(), timeLimit: .milliseconds(100))
+            }
+            #expect(blocked?.kind == .timeout)
+
+            let bytes = try client.collection("leases", in: test.database).findOne(everything) {
+                (lease) throws(MongoError) in try lease.binary("session")
+            }
+            guard let session = bytes.flatMap(SessionID.init) else {
+                Issue.record("the victim left no session id")
+                return
+            }
+            let start = ContinuousClock.now
+            try client.killSessions([session])
+            #expect(try things.updateOne(byID(1), increment()).modifiedCount == 1)
+            #expect(ContinuousClock.now - start < .seconds(1))
+            #expect(try things.findOne(byID(1)) == thing(1, 1))
+        }
+    }
+}
+
+/// The decisions alone.
+@Suite struct TransactionRetryTests {
+    @Test(arguments: [
+        ([.transientTransaction], false, .transaction), ([.transientTransaction], true, .transaction),
+        ([.unknownCommitResult], true, .commit), ([.unknownCommitResult], false, .giveUp),
+        ([.transientTransaction, .unknownCommitResult], true, .transaction), ([], true, .giveUp),
+        ([.retryableWrite], false, .giveUp),
+    ] as [(MongoError.Labels, Bool, TransactionRetry)])
+    func labelsDecide(labels: MongoError.Labels, committing: Bool, decision: TransactionRetry) {
+        #expect(TransactionRetry.after(MongoError(.server, labels: labels, ""), committing: committing) == decision)
+    }
+
+    @Test func waitsGrowToTheirLimit() {
+        var backoff = Backoff()
+        var waits: [Duration] = []
+        for _ in 0..<20 { waits.append(backoff.next()) }
+        #expect(waits[0] >= .microseconds(2_500) && waits[0] <= .milliseconds(5))
+        #expect(waits.allSatisfy { $0 <= .milliseconds(500) })
+        #expect(waits[19] >= .milliseconds(250))
+    }
+}
