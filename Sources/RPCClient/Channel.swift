@@ -9,7 +9,7 @@ public final class Channel: CallInvoker, Sendable {
     private let configuration: ChannelConfiguration
     private let commands: Mailbox<ConnectionCommand>
     private let thread: SocketThread
-    private let closed = CloseFlag()
+    private let closing = CloseOnce()
 
     /// A channel to `endpoint`, as in "tcp://127.0.0.1:7400". Does not wait for the connection.
     ///
@@ -42,10 +42,10 @@ public final class Channel: CallInvoker, Sendable {
         let outcome = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 call.willStart(continuation)
-                if !closed.post(.start(call), to: commands) { call.end(.failure(Self.channelClosed(.notExecuted))) }
+                if !commands.post(.start(call)) { call.end(.failure(Self.channelClosed(.notExecuted))) }
             }
         } onCancel: {
-            _ = closed.post(.cancel(call), to: commands)
+            commands.post(.cancel(call))
         }
         let payload = try outcome.get()
         do throws(DecodingError) {
@@ -94,6 +94,8 @@ public final class Channel: CallInvoker, Sendable {
     public func close() { stop() }
 
     private func stop() {
-        if closed.close(commands) { thread.join() }
+        guard closing.close() else { return }
+        commands.post(.close)
+        thread.join()
     }
 }

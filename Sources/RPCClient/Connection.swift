@@ -4,6 +4,13 @@ import RPC
 import Synchronization
 import ZeroMQ
 
+/// What a channel asks of its connection thread.
+enum ConnectionCommand: Sendable {
+    case start(ClientCall)
+    case cancel(ClientCall)
+    case close
+}
+
 /// The thread behind a channel: it owns the DEALER socket, and every call from its posting to its outcome.
 ///
 /// libzmq is given only what can leave at once (ZMQ_IMMEDIATE): a call that would wait in its buffers could neither be timed
@@ -269,6 +276,16 @@ final class Connection {
 
     private func obeyCommands(on socket: borrowing Socket) throws(ZeroMQError) {
         commands.drain(into: &pendingCommands)
+        try obeyPendingCommands(on: socket)
+        if isClosed {
+            // Nothing can be posted after this: what would come later would never be answered.
+            commands.close(drainingInto: &pendingCommands)
+            try obeyPendingCommands(on: socket)
+            endAll(Channel.channelClosed(.maybe))
+        }
+    }
+
+    private func obeyPendingCommands(on socket: borrowing Socket) throws(ZeroMQError) {
         for command in pendingCommands {
             switch command {
             case .start(let call): start(call)
@@ -277,7 +294,6 @@ final class Connection {
             }
         }
         pendingCommands.removeAll(keepingCapacity: true)
-        if isClosed { endAll(Channel.channelClosed(.maybe)) }
     }
 
     private func start(_ call: ClientCall) {

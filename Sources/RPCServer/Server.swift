@@ -12,8 +12,7 @@ public final class Server: Sendable {
     private let methods: MethodTable
     private let dispatcher: Dispatcher
     private let counters: ServerCounters
-    private let answers = Mailbox<Answer>()
-    private let commands = Mailbox<FrontendCommand>()
+    private let frontendInbox = Mailbox<FrontendInput>()
     private let logger: Logger
     private let state = Mutex(State.created)
 
@@ -75,14 +74,16 @@ public final class Server: Sendable {
             let socket = try Frontend.listen(configuration, endpoints: &endpoints)
             let frontend = Frontend(
                 configuration: configuration, methods: methods, dispatcher: dispatcher, counters: counters, epoch: epoch,
-                answers: answers, commands: commands, logger: logger)
+                inbox: frontendInbox, logger: logger)
             started.signal(.success(endpoints))
             try frontend.run(socket)
             // Answers and BYE are on their way: libzmq may take a moment to hand them to the kernel.
             try socket.set(.linger, 1000)
         } catch {
-            logger.critical("the frontend cannot go on", metadata: ["error": "\(error)"])
-            started.signal(.failure(error))
+            // Before the start it is the caller's to deal with; afterwards nobody else would learn of it.
+            if !started.signal(.failure(error)) {
+                logger.critical("the frontend cannot go on", metadata: ["error": "\(error)"])
+            }
         }
     }
 
@@ -101,7 +102,7 @@ public final class Server: Sendable {
             return running
         }
         guard let running else { return }
-        commands.post(.drain)
+        frontendInbox.post(.drain)
         running.frontend.join()
         dispatcher.close()
         running.workers.join()
@@ -113,13 +114,14 @@ private final class StartSignal: Sendable {
     private let outcome = Mutex<Result<[String], ZeroMQError>?>(nil)
     private let semaphore = Semaphore()
 
-    /// Only the first outcome counts.
-    func signal(_ result: Result<[String], ZeroMQError>) {
+    /// Only the first outcome counts: true for it.
+    @discardableResult func signal(_ result: Result<[String], ZeroMQError>) -> Bool {
         let isFirst = outcome.withLock { outcome in
             defer { outcome = outcome ?? result }
             return outcome == nil
         }
         if isFirst { semaphore.signal() }
+        return isFirst
     }
 
     func wait() -> Result<[String], ZeroMQError> {

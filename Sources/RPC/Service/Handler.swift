@@ -16,9 +16,8 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
         _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Response
     ) -> Handler {
         Handler(policy: DispatchPolicy(gather: .one, concurrency: concurrency)) { calls in
-            for call in calls {
-                answer([call], body)
-            }
+            // In a run of calls, one may have been given up while the others ran.
+            for call in calls where !call.isAbandoned { answer([call], body) }
         }
     }
 

@@ -21,7 +21,7 @@ final class Call: IncomingCall, @unchecked Sendable {
     let method: Int
     let payload: Frame
 
-    private let answers: Mailbox<Answer>
+    private let frontend: Mailbox<FrontendInput>
     /// 0: nobody answered; 1: a handler did.
     private let isAnswered = Atomic<Bool>(false)
     private let abandoned = Atomic<Bool>(false)
@@ -34,7 +34,7 @@ final class Call: IncomingCall, @unchecked Sendable {
 
     init(
         header: FrameHeader, extensions: HeaderExtension, peer: PeerID, identity: Identity, method: Int, payload: Frame,
-        arrival: MonotonicTime, deadline: Deadline, answers: Mailbox<Answer>
+        arrival: MonotonicTime, deadline: Deadline, frontend: Mailbox<FrontendInput>
     ) {
         self.identity = identity
         self.deadline = deadline
@@ -45,7 +45,7 @@ final class Call: IncomingCall, @unchecked Sendable {
         self.arrival = arrival
         self.method = method
         self.payload = payload
-        self.answers = answers
+        self.frontend = frontend
     }
 
     // MARK: The way through the server
@@ -107,7 +107,7 @@ final class Call: IncomingCall, @unchecked Sendable {
 
     private func answer(status: StatusCode, disposition: Disposition, payload: Frame) {
         guard !isAnswered.exchange(true, ordering: .relaxed) else { return }
-        answers.post(Answer(call: self, status: status, disposition: disposition, payload: payload))
+        frontend.post(.answer(Answer(call: self, status: status, disposition: disposition, payload: payload)))
     }
 }
 

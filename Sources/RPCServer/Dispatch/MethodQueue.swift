@@ -17,6 +17,8 @@ struct MethodQueue {
     private(set) var running = 0
     /// Calls that wait, followers included.
     private(set) var count = 0
+    /// What a call cost lately; at first more than any run.
+    private var meanNanoseconds: UInt64 = MethodQueue.runNanoseconds
     /// Lanes with waiting calls, in the order of service.
     private var turn = Deque<Lane>()
     /// With `.equalPayloads`: the waiting call that others with its payload follow.
@@ -50,7 +52,7 @@ struct MethodQueue {
     mutating func takeBatch() -> [Call] {
         var batch: [Call] = []
         var bytes = 0
-        let maxCalls = policy.gather == .all ? policy.maxCalls : 1
+        let maxCalls = policy.gather == .all ? policy.maxCalls : policy.gather == .one ? runLength : 1
         while batch.count < maxCalls, let lane = turn.first, let call = lane.calls.first {
             if !batch.isEmpty && bytes + call.payload.count > policy.maxBytes { break }
             remove(call, from: lane)
@@ -66,8 +68,29 @@ struct MethodQueue {
         return batch
     }
 
-    /// A batch has been carried out.
-    mutating func finishBatch() { running -= 1 }
+    /// A batch of `count` calls has been carried out, in so many nanoseconds.
+    mutating func finishBatch(count: Int, nanoseconds: UInt64) {
+        running -= 1
+        let each = nanoseconds / UInt64(max(1, count))
+        // Up at once, down slowly: a method that was slow once is trusted with short runs again only after a while.
+        meanNanoseconds = max(each, meanNanoseconds - meanNanoseconds / 8 + each / 8)
+    }
+
+    /// Calls of `.one` that a worker takes at once and carries out one after the other: as many as fit into `runNanoseconds`
+    /// by what they cost lately. Taking a call from the queue costs about a microsecond, which matters only to calls that
+    /// cost little more; those that cost more are taken one by one, so that none waits behind another while a worker is free.
+    private var runLength: Int {
+        Int(max(1, min(Self.longestRun, Self.runNanoseconds / max(1, meanNanoseconds))))
+    }
+
+    /// Whether the next batch will be done sooner than a sleeping worker could wake up.
+    var isQuick: Bool { policy.gather == .one && runLength > 1 }
+
+    private static let runNanoseconds: UInt64 = 50_000
+    private static let longestRun: UInt64 = 32
+
+    /// What all waiting calls will cost, by what they cost lately.
+    var expectedNanoseconds: UInt64 { UInt64(count).multipliedReportingOverflow(by: meanNanoseconds).partialValue }
 
     private mutating func remove(_ call: Call, from lane: Lane) {
         lane.calls.removeFirst()

@@ -9,10 +9,13 @@ final class WorkerPool: Sendable {
     init(count: Int, dispatcher: Dispatcher, methods: MethodTable, logger: Logger) {
         threads = (0..<count).map { index in
             SocketThread(name: "worker-\(index)") {
-                var finished: Int?
-                while let batch = dispatcher.next(worker: index, finished: finished) {
+                var finished: Dispatcher.Finished?
+                while let batch = dispatcher.next(worker: index, after: finished) {
+                    let start = MonotonicTime.now
+                    for call in batch.calls { call.start(at: start) }
                     Self.carryOut(batch, methods: methods, statistics: dispatcher.statistics[batch.method], logger: logger)
-                    finished = batch.method
+                    finished = Dispatcher.Finished(
+                        batch: batch, nanoseconds: MonotonicTime.now.nanoseconds - start.nanoseconds)
                 }
             }
         }
@@ -22,12 +25,10 @@ final class WorkerPool: Sendable {
         _ batch: Dispatcher.Batch, methods: MethodTable, statistics: MethodStatistics, logger: Logger
     ) {
         let registration = methods[batch.method]
-        let now = MonotonicTime.now
-        for call in batch.calls { call.start(at: now) }
         statistics.count(batchOf: batch.calls.count)
         registration.handle(batch.calls)
         guard !registration.policy.mayPark else { return }
-        for call in batch.calls where !call.hasAnswer {
+        for call in batch.calls where !call.hasAnswer && !call.isAbandoned {
             let id = String(UInt64.random(in: .min ... .max), radix: 16)
             logger.error("handler returned without an answer", metadata: ["rpc.method": "\(registration.fullName)", "error.id": "\(id)"])
             call.fail(.internalError(id: id, disposition: .maybe))

@@ -84,7 +84,7 @@ extension Frontend {
         }
         let call = Call(
             header: header, extensions: extensions, peer: peer, identity: session.identity, method: method,
-            payload: incoming.payload, arrival: now, deadline: deadline, answers: answers)
+            payload: incoming.payload, arrival: now, deadline: deadline, frontend: inbox)
         session.calls[header.id] = call
         inFlight.insert(call)
         counters.inFlight.set(inFlight.count)

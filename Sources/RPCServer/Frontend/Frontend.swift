@@ -15,8 +15,7 @@ final class Frontend {
     let counters: ServerCounters
     let epoch: UInt32
     let logger: Logger
-    let answers: Mailbox<Answer>
-    let commands: Mailbox<FrontendCommand>
+    let inbox: Mailbox<FrontendInput>
 
     var sessions: SessionTable
     var inFlight = InFlightTable()
@@ -43,7 +42,7 @@ final class Frontend {
 
     init(
         configuration: ServerConfiguration, methods: MethodTable, dispatcher: Dispatcher, counters: ServerCounters,
-        epoch: UInt32, answers: Mailbox<Answer>, commands: Mailbox<FrontendCommand>, logger: Logger
+        epoch: UInt32, inbox: Mailbox<FrontendInput>, logger: Logger
     ) {
         self.configuration = configuration
         self.limits = configuration.limits
@@ -51,8 +50,7 @@ final class Frontend {
         self.dispatcher = dispatcher
         self.counters = counters
         self.epoch = epoch
-        self.answers = answers
-        self.commands = commands
+        self.inbox = inbox
         self.logger = logger
         self.sessions = SessionTable(methodCount: methods.indices.count)
     }
@@ -79,15 +77,14 @@ final class Frontend {
     func run(_ socket: borrowing Socket) throws(ZeroMQError) {
         var poller = Poller()
         _ = poller.add(socket)
-        _ = poller.add(fileDescriptor: answers.fileDescriptor)
-        _ = poller.add(fileDescriptor: commands.fileDescriptor)
+        _ = poller.add(fileDescriptor: inbox.fileDescriptor)
         let incoming = IncomingMessage()
-        var outgoing: [Answer] = []
+        var inputs: [FrontendInput] = []
         var spinUntil = now
         while state != .stopped {
             now = .now
             let received = try receiveBurst(socket, incoming)
-            let sent = try sendAnswers(socket, &outgoing)
+            let sent = try sendAnswers(socket, &inputs)
             try tick(socket)
             if received || sent {
                 spinUntil = now.advanced(byMicroseconds: Self.spinMicroseconds)
@@ -98,11 +95,10 @@ final class Frontend {
     }
 
     private func sleep(_ poller: inout Poller) throws(ZeroMQError) {
-        if answers.prepareToSleep() {
-            if commands.prepareToSleep() { try poller.wait(milliseconds: millisecondsToNextTick) }
-            commands.didWake()
-        }
-        answers.didWake()
+        let isBacklogged = dispatcher.queuedCount > 0
+        if inbox.prepareToSleep() { try poller.wait(milliseconds: isBacklogged ? 1 : millisecondsToNextTick) }
+        inbox.didWake()
+        if isBacklogged { dispatcher.nudge() }
     }
 
     private var millisecondsToNextTick: Int {
@@ -126,11 +122,16 @@ final class Frontend {
         return count > 0
     }
 
-    private func sendAnswers(_ socket: borrowing Socket, _ outgoing: inout [Answer]) throws(ZeroMQError) -> Bool {
-        answers.drain(into: &outgoing)
-        if outgoing.isEmpty { return false }
-        for answer in outgoing { try send(answer, on: socket) }
-        outgoing.removeAll(keepingCapacity: true)
+    private func sendAnswers(_ socket: borrowing Socket, _ inputs: inout [FrontendInput]) throws(ZeroMQError) -> Bool {
+        inbox.drain(into: &inputs)
+        if inputs.isEmpty { return false }
+        for input in inputs {
+            switch input {
+            case .answer(let answer): try send(answer, on: socket)
+            case .drain: try beginToDrain(socket)
+            }
+        }
+        inputs.removeAll(keepingCapacity: true)
         return true
     }
 
@@ -141,7 +142,7 @@ final class Frontend {
             lastSilenceCheck = now
             forgetSilentSessions()
         }
-        if !commands.isEmpty || state != .serving { try obey(socket) }
+        if case .draining(let end) = state, inFlight.count == 0 || now >= end { try endDraining(socket) }
     }
 
     private func expire(_ socket: borrowing Socket) throws(ZeroMQError) {
@@ -171,14 +172,12 @@ final class Frontend {
 
     // MARK: Draining
 
-    private func obey(_ socket: borrowing Socket) throws(ZeroMQError) {
-        var pending: [FrontendCommand] = []
-        commands.drain(into: &pending)
-        if !pending.isEmpty, state == .serving {
-            state = .draining(until: now.advanced(by: configuration.drainTimeout))
-            for session in sessions.all { _ = try send(FrameHeader(type: .drain), Frame(), to: session.peer, on: socket) }
-        }
-        guard case .draining(let end) = state, inFlight.count == 0 || now >= end else { return }
+    private func beginToDrain(_ socket: borrowing Socket) throws(ZeroMQError) {
+        state = .draining(until: now.advanced(by: configuration.drainTimeout))
+        for session in sessions.all { _ = try send(FrameHeader(type: .drain), Frame(), to: session.peer, on: socket) }
+    }
+
+    private func endDraining(_ socket: borrowing Socket) throws(ZeroMQError) {
         for call in inFlight.takeAll() {
             call.abandon()
             let disposition: Disposition = call.started == nil ? .notExecuted : .maybe
@@ -195,8 +194,10 @@ final class Frontend {
     }
 }
 
-/// What the server's owner asks of the frontend.
-enum FrontendCommand: Sendable {
+/// What other threads send to the frontend.
+enum FrontendInput: Sendable {
+    /// A handler has answered a call.
+    case answer(Answer)
     /// Take nothing new, finish, and stop.
     case drain
 }
