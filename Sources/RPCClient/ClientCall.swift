@@ -18,6 +18,8 @@ final class ClientCall: @unchecked Sendable {
     // The following belong to the connection thread.
     var id: UInt64 = 0
     private(set) var isDone = false
+    /// The connection thread has been asked for it, and the caller's task waits.
+    var hasStarted = false
     /// The task was cancelled.
     var isCancelled = false
 

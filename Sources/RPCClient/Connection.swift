@@ -40,6 +40,8 @@ final class Connection {
         case ready(SessionTerms)
         /// The server finishes what it has: no new calls.
         case draining(SessionTerms)
+        /// This side has said BYE to a draining server, which will end the connection.
+        case parted
     }
 
     private struct SessionTerms: Equatable {
@@ -115,13 +117,14 @@ final class Connection {
         try receiveBurst(from: socket)
         try obeyCommands(on: socket)
         if isClosed {
-            if phase != .connecting { _ = try sendControl(.bye, on: socket) }
+            if phase != .connecting && phase != .parted { _ = try sendControl(.bye, on: socket) }
             // BYE and the last CANCELs may take a moment to reach the kernel.
             try socket.set(.linger, 100)
             return false
         }
         try sendWaiting(on: socket)
         expire()
+        if case .draining = phase, calls.inFlightCount == 0, try sendControl(.bye, on: socket) { phase = .parted }
         return try checkLiveness(on: socket)
     }
 
@@ -233,14 +236,21 @@ final class Connection {
         guard let call = calls.take(id: header.id) else { return }
         guard header.status != .ok else { return call.end(.success(payload)) }
         let error = RPCError(header: header, payload: payload.unsafeBytes)
-        if error.reason == "SESSION_UNKNOWN" {
-            // The server vouches that it was not executed: it goes into the new session, in its remaining time.
-            call.id = 0
-            calls.wait(call)
+        switch error.reason {
+        case "SESSION_UNKNOWN":
             if case .ready = phase { phase = .greeting(isSent: false) }
-        } else {
+            sendAgain(call)
+        case "SHUTTING_DOWN" where error.disposition == .notExecuted:
+            sendAgain(call)
+        default:
             call.end(.failure(error))
         }
+    }
+
+    /// The server vouches that the call was not executed: it goes into the next session, in its remaining time.
+    private func sendAgain(_ call: ClientCall) {
+        call.id = 0
+        calls.wait(call)
     }
 
     private func openSession(_ payload: Frame) {
@@ -297,6 +307,7 @@ final class Connection {
     }
 
     private func start(_ call: ClientCall) {
+        call.hasStarted = true
         if call.isCancelled {
             call.end(.failure(cancelled))
         } else if calls.waitingCount >= configuration.maxWaitingCalls {
@@ -320,9 +331,10 @@ final class Connection {
 
     private func cancel(_ call: ClientCall, on socket: borrowing Socket) throws(ZeroMQError) {
         call.isCancelled = true
-        guard !call.isDone else { return }
+        // A task that is cancelled already posts this before it starts the call: then `start` ends it.
+        guard call.hasStarted, !call.isDone else { return }
         if call.id == 0 {
-            // Not sent, or not even posted: the table skips it.
+            // Not sent: the table skips it.
             call.end(.failure(cancelled))
         } else if try !sendControl(.cancel, id: call.id, on: socket), let call = calls.take(id: call.id) {
             // The server answers a CANCEL at once; where it cannot be sent, nothing more will be learned.

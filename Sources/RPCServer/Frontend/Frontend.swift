@@ -28,8 +28,8 @@ final class Frontend {
     enum State: Equatable {
         /// Calls are taken.
         case serving
-        /// No new call is taken; those in flight may end until then.
-        case draining(until: MonotonicTime)
+        /// No new call is taken; those in flight may end.
+        case draining(since: MonotonicTime)
         /// All is answered.
         case stopped
     }
@@ -65,11 +65,28 @@ final class Frontend {
         // Above the limit on payloads, which is answered; this one ends the connection.
         try socket.setMaxMessageSize(Int64(limits.maxRequestBytes) * 2)
         for endpoint in configuration.listen {
-            try socket.bind(endpoint)
+            try bind(socket, to: endpoint)
             endpoints.append(try socket.lastEndpoint())
         }
         return socket
     }
+
+    /// A server that has just stopped in this process may still be closing its listener, which libzmq does later: a taken
+    /// address is tried again for a moment.
+    private static func bind(_ socket: borrowing Socket, to endpoint: String) throws(ZeroMQError) {
+        let giveUp = MonotonicTime.now.advanced(byMicroseconds: bindRetryMicroseconds)
+        while true {
+            do throws(ZeroMQError) {
+                return try socket.bind(endpoint)
+            } catch {
+                guard error.isAddressInUse, MonotonicTime.now < giveUp else { throw error }
+                var poller = Poller()
+                try poller.wait(milliseconds: 5)
+            }
+        }
+    }
+
+    private static let bindRetryMicroseconds: UInt64 = 300_000
 
     // MARK: The loop
 
@@ -105,7 +122,7 @@ final class Frontend {
         let heartbeat = Int(configuration.heartbeatInterval.wholeMicroseconds / 1000)
         var next = max(1, heartbeat)
         if let scan = inFlight.nextScan { next = min(next, Int(clamping: scan.microseconds(since: now) / 1000 + 1)) }
-        if case .draining(let end) = state { next = min(next, Int(clamping: end.microseconds(since: now) / 1000 + 1)) }
+        if case .draining = state { next = min(next, Self.drainCheckMilliseconds) }
         return next
     }
 
@@ -142,7 +159,7 @@ final class Frontend {
             lastSilenceCheck = now
             forgetSilentSessions()
         }
-        if case .draining(let end) = state, inFlight.count == 0 || now >= end { try endDraining(socket) }
+        if case .draining(let since) = state, isDrained(since: since) { try endDraining(socket) }
     }
 
     private func expire(_ socket: borrowing Socket) throws(ZeroMQError) {
@@ -173,9 +190,22 @@ final class Frontend {
     // MARK: Draining
 
     private func beginToDrain(_ socket: borrowing Socket) throws(ZeroMQError) {
-        state = .draining(until: now.advanced(by: configuration.drainTimeout))
+        state = .draining(since: now)
         for session in sessions.all { _ = try send(FrameHeader(type: .drain), Frame(), to: session.peer, on: socket) }
     }
+
+    /// Whether nothing can come any more: no call is in flight, and each client has said BYE, which it does once it knows of
+    /// DRAIN and has all its answers. A client that does not is waited for a moment only: what it sends meanwhile is refused,
+    /// what it sends afterwards would be lost in the closed socket.
+    private func isDrained(since start: MonotonicTime) -> Bool {
+        let waited = now.microseconds(since: start)
+        if waited >= configuration.drainTimeout.wholeMicroseconds { return true }
+        return inFlight.count == 0 && (sessions.count == 0 || waited >= Self.farewellMicroseconds)
+    }
+
+    /// How long a drained server waits for its clients' BYE.
+    private static let farewellMicroseconds: UInt64 = 300_000
+    private static let drainCheckMilliseconds = 20
 
     private func endDraining(_ socket: borrowing Socket) throws(ZeroMQError) {
         for call in inFlight.takeAll() {
