@@ -93,6 +93,8 @@ final class Connection {
         let monitorEndpoint = "inproc://orderwire-monitor-\(UInt64.random(in: .min ... .max))"
         try socket.monitor(on: monitorEndpoint, events: [.handshakeSucceeded, .disconnected])
         let monitor = try ConnectionMonitor(endpoint: monitorEndpoint)
+        // Before the reader goes: an event without a reader stops libzmq's I/O thread.
+        defer { socket.stopMonitoring() }
         try socket.connect(endpoint)
         didConnect()
         phase = .connecting
@@ -106,7 +108,6 @@ final class Connection {
             try poller.wait(milliseconds: millisecondsToNextTick)
             commands.didWake()
         }
-        socket.stopMonitoring()
     }
 
     /// Does what can be done without waiting; false where this socket is no longer of use.

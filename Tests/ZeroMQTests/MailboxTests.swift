@@ -47,6 +47,8 @@ import ZeroMQ
         }
         try pull.monitor(on: "inproc://monitor-\(domain)", events: [.handshakeSucceeded, .handshakeFailed, .authenticationFailed, .disconnected])
         let monitor = try ConnectionMonitor(endpoint: "inproc://monitor-\(domain)")
+        // Before the reader goes: an event without a reader stops libzmq's I/O thread.
+        defer { pull.stopMonitoring() }
         try pull.connect(try push.lastEndpoint())
         var poller = Poller()
         _ = poller.add(monitor.socket)
