@@ -27,7 +27,8 @@ enum Failure {
     static func text(_ error: RPCError) -> String {
         let reason = error.reason == error.code.description ? "" : " \(error.reason)"
         var text = "orderwire: \(error.code)\(reason): \(error.message.escapingControls)\n"
-        for violation in error.fieldViolations {
+        // The message tells of the first one.
+        for violation in error.fieldViolations where error.fieldViolations.count > 1 {
             text += "  \(violation.field.escapingControls): \(violation.description.escapingControls)\n"
         }
         switch error.disposition {

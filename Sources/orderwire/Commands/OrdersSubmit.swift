@@ -49,8 +49,8 @@ struct OrdersSubmit: ClientCommand {
         if wait, !validateOnly, let order = response.order {
             response.order = try await OrderWaiter(connection).final(order.id) ?? order
         }
-        if validateOnly, response.order == nil { return connection.output.remark("The order is well-formed. Nothing was stored.") }
         try connection.output.item(response.order ?? .init(), Field.order, response: response)
+        if validateOnly { connection.output.remark("The order is well-formed. Nothing was stored.") }
         if response.replayed { connection.output.remark("This key had been submitted before; this is that order.") }
     }
 }

@@ -28,7 +28,7 @@ struct OrdersWatch: ClientCommand {
     @Option(help: "mine or all, where the server allows it. Fixed when the group is made.")
     var filter = Filter.mine
 
-    @Option(help: ArgumentHelp("Where a new group starts: after this sequence number. Without it, from now on.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Where a new group starts: after this sequence number. Without it, from now on.", valueName: "n"))
     var after: Int64 = -1
 
     @Option(help: ArgumentHelp("End after so many completions.", valueName: "n"))

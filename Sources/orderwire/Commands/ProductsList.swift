@@ -19,13 +19,14 @@ struct ProductsList: ClientCommand {
     @Option(help: ArgumentHelp("name, \"name desc\", price or \"price desc\".", valueName: "order"))
     var orderBy: String?
 
-    @Option(help: ArgumentHelp("Number of the page, from 1.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Number of the page, from 1.", valueName: "n"))
     var page: Int32?
 
-    @Option(help: ArgumentHelp("Products on a page, at most 1000. 0 means 10.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Products on a page, at most 1000. 0 means 10.", valueName: "n"))
     var pageSize: Int32?
 
-    @Option(help: ArgumentHelp("The token that the page before ended with, instead of --page.", valueName: "token"))
+    // Tokens may begin with a dash.
+    @Option(parsing: .unconditional, help: ArgumentHelp("The token that the page before ended with, instead of --page.", valueName: "token"))
     var pageToken: String?
 
     @OptionGroup var options: ClientOptions
@@ -40,6 +41,7 @@ struct ProductsList: ClientCommand {
 
     private func footer(_ response: Catalog.ListProductsResponse) -> String {
         let products = response.totalSize == 1 ? "1 product" : "\(response.totalSize) products"
+        if response.pageCount == 0 { return products }
         let place = pageToken == nil ? "page \(max(page ?? 1, 1)) of \(response.pageCount)" : "a page of \(response.pageCount)"
         let next = response.nextPageToken.isEmpty ? "" : "; next: --page-token \(response.nextPageToken)"
         return "\(products), \(place)\(next)"

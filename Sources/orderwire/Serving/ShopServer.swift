@@ -10,6 +10,8 @@ import Terminal
 /// The server as a whole: its MongoDB, the shop, and the runtime that serves it.
 final class ShopServer {
     private let mongod: EmbeddedMongod?
+    /// Used at start only, and kept: a pool takes half a second to close, which is not to delay the start.
+    private let background: ClientPool
     private let publisher: EventPublisher
     private let shop: Shop
     private let server: Server
@@ -40,10 +42,10 @@ final class ShopServer {
         var started: Shop?
         do {
             let workers = try options.workerCount
+            background = try ClientPool(uri: uri, appName: "orderwire-start", size: 1, timeouts: .background)
             let shop = try Shop.start(
                 calls: ClientPool(uri: uri, appName: "orderwire", size: workers + Self.shopThreads, timeouts: .calls),
-                background: ClientPool(uri: uri, appName: "orderwire-start", size: 1, timeouts: .background),
-                publisher: publisher, configuration: .init(serverName: Self.name), logger: logger)
+                background: background, publisher: publisher, configuration: .init(serverName: Self.name), logger: logger)
             started = shop
             self.shop = shop
             server = try Server(
