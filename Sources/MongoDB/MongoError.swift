@@ -73,14 +73,6 @@ package struct MongoError: Error, Equatable, CustomStringConvertible {
         self.message = message
     }
 
-    /// Whether the same operation may succeed later, without anybody changing anything.
-    package var mayPass: Bool {
-        switch kind {
-        case .network, .serverSelection, .notPrimary, .poolExhausted: true
-        default: labels.contains(.retryableWrite)
-        }
-    }
-
     package var description: String {
         code == 0 ? "\(kind): \(message)" : "\(kind) (\(code)): \(message)"
     }

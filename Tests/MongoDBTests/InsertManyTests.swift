@@ -102,7 +102,6 @@ import Testing
             }
             #expect(error?.kind == .network)
             #expect(error?.mayHaveRun == true)
-            #expect(error?.mayPass == true)
             #expect(error?.labels.contains(.retryableWrite) == true)
         }
     }

@@ -68,3 +68,18 @@ func failure(_ body: () throws(MongoError) -> Void, sourceLocation: SourceLocati
         return error
     }
 }
+
+/// Runs `operation` again and again while the database is away, which each time takes as long as it does to select a
+/// server; the error of the last time after `deadline`.
+func eventually<R>(
+    until deadline: ContinuousClock.Instant, _ operation: () throws(MongoError) -> R
+) throws(MongoError) -> R {
+    while true {
+        do throws(MongoError) {
+            return try operation()
+        } catch {
+            let isAway = [.network, .serverSelection, .notPrimary].contains(error.kind)
+            guard isAway, ContinuousClock.now < deadline else { throw error }
+        }
+    }
+}

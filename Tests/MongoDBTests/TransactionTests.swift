@@ -118,91 +118,6 @@ import TestSupport
         }
     }
 
-    @Test func withTransactionRepeatsAfterAConflict() throws {
-        let test = try TestPool()
-        try test.withThings { (client, things) throws(MongoError) in
-            try things.insertOne(thing(1))
-            let winner = try client.startSession()
-            try winner.startTransaction()
-            try winner.collection("things", in: test.database).updateOne(byID(1), increment(10))
-            let session = try client.startSession()
-            let inside = session.collection("things", in: test.database)
-            var tries = 0
-            let deadline = ContinuousClock.now + .seconds(10)
-            let result = try session.withTransaction(until: deadline) { () throws(MongoError) -> Int in
-                tries += 1
-                if tries == 3 { try winner.commitTransaction() }
-                try inside.updateOne(byID(1), increment())
-                return tries
-            }
-            #expect(result >= 3)
-            #expect(try things.findOne(byID(1)) == thing(1, 11))
-        }
-    }
-
-    @Test func withTransactionRepeatsTheCommitAlone() throws {
-        let test = try TestPool(size: 2, timeouts: .background)
-        try test.withFailing("commitTransaction", times: 2, { $0.append("closeConnection", true) }) {
-            try test.withThings { (client, things) throws(MongoError) in
-                let session = try client.startSession()
-                let inside = session.collection("things", in: test.database)
-                var runs = 0
-                try session.withTransaction(until: ContinuousClock.now + .seconds(10)) { () throws(MongoError) in
-                    runs += 1
-                    try inside.insertOne(thing(runs))
-                }
-                #expect(runs == 1)
-                #expect(try things.count(everything) == 1)
-            }
-        }
-    }
-
-    @Test func withTransactionGivesUpAtItsDeadline() throws {
-        let test = try TestPool()
-        try test.withThings { (client, things) throws(MongoError) in
-            try things.insertOne(thing(1))
-            let winner = try client.startSession()
-            try winner.startTransaction()
-            try winner.collection("things", in: test.database).updateOne(byID(1), increment())
-            let session = try client.startSession()
-            let inside = session.collection("things", in: test.database)
-            let start = ContinuousClock.now
-            let error = failure { () throws(MongoError) in
-                try session.withTransaction(until: start + .milliseconds(100)) { () throws(MongoError) in
-                    _ = try inside.updateOne(byID(1), increment())
-                }
-            }
-            #expect(error?.kind == .writeConflict)
-            #expect(ContinuousClock.now - start < .seconds(2))
-            let late = failure { () throws(MongoError) in
-                try session.withTransaction(until: start) { () throws(MongoError) in
-                    _ = Issue.record("nothing may run")
-                }
-            }
-            #expect(late?.kind == .timeout)
-        }
-    }
-
-    @Test func errorsThatAreNotTransientEndATransaction() throws {
-        let test = try TestPool()
-        try test.withThings { (client, things) throws(MongoError) in
-            try things.insertOne(thing(1))
-            let session = try client.startSession()
-            let inside = session.collection("things", in: test.database)
-            var runs = 0
-            let error = failure { () throws(MongoError) in
-                try session.withTransaction(until: ContinuousClock.now + .seconds(10)) { () throws(MongoError) in
-                    runs += 1
-                    try inside.insertOne(thing(1))
-                }
-            }
-            #expect(error?.kind == .duplicateKey)
-            #expect(runs == 1)
-            let isOpen = session.isInTransaction
-            #expect(!isOpen)
-        }
-    }
-
     @Test func aSessionsIdIsSixteenBytesAndItsOwn() throws {
         let test = try TestPool()
         try test.withThings { (client, _) throws(MongoError) in
@@ -260,27 +175,5 @@ import TestSupport
             #expect(ContinuousClock.now - start < .seconds(1))
             #expect(try things.findOne(byID(1)) == thing(1, 1))
         }
-    }
-}
-
-/// The decisions alone.
-@Suite struct TransactionRetryTests {
-    @Test(arguments: [
-        ([.transientTransaction], false, .transaction), ([.transientTransaction], true, .transaction),
-        ([.unknownCommitResult], true, .commit), ([.unknownCommitResult], false, .giveUp),
-        ([.transientTransaction, .unknownCommitResult], true, .transaction), ([], true, .giveUp),
-        ([.retryableWrite], false, .giveUp),
-    ] as [(MongoError.Labels, Bool, TransactionRetry)])
-    func labelsDecide(labels: MongoError.Labels, committing: Bool, decision: TransactionRetry) {
-        #expect(TransactionRetry.after(MongoError(.server, labels: labels, ""), committing: committing) == decision)
-    }
-
-    @Test func waitsGrowToTheirLimit() {
-        var backoff = Backoff()
-        var waits: [Duration] = []
-        for _ in 0..<20 { waits.append(backoff.next()) }
-        #expect(waits[0] >= .microseconds(2_500) && waits[0] <= .milliseconds(5))
-        #expect(waits.allSatisfy { $0 <= .milliseconds(500) })
-        #expect(waits[19] >= .milliseconds(250))
     }
 }
