@@ -3,9 +3,10 @@ import Foundation
 import MongoDB
 import Synchronization
 import Testing
+import TestSupport
 
 /// A real mongod each.
-@Suite struct EmbeddedMongodTests {
+@Suite(.blocking) struct EmbeddedMongodTests {
     @Test func startsNewAndStopsWithoutATrace() throws {
         let mongod = try EmbeddedMongod.start()
         #expect(mongod.isRunning)
@@ -85,18 +86,7 @@ import Testing
     /// The kernel's parent-death signal is about the thread that forked.
     @Test func itOutlivesTheThreadThatAskedForIt() throws {
         let started = Mutex<Result<EmbeddedMongod, any Error>?>(nil)
-        try withoutActuallyEscaping({ started.withLock { $0 = Result { try EmbeddedMongod.start() } } }) { body in
-            var thread = pthread_t()
-            let box = Unmanaged.passRetained(Body(run: body))
-            let failure = pthread_create(
-                &thread, nil,
-                { argument in
-                    if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
-                    return nil
-                }, box.toOpaque())
-            try #require(failure == 0)
-            pthread_join(thread, nil)
-        }
+        runInThread { started.withLock { $0 = Result { try EmbeddedMongod.start() } } }
         let mongod = try #require(started.withLock { $0 }).get()
         try insert(into: mongod)
         mongod.discard()
@@ -171,15 +161,6 @@ final class TemporaryFolder {
 
     deinit {
         try? FileManager.default.removeItem(atPath: path)
-    }
-}
-
-/// What a thread runs.
-private final class Body {
-    let run: () -> Void
-
-    init(run: @escaping () -> Void) {
-        self.run = run
     }
 }
 

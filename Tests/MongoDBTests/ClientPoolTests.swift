@@ -4,7 +4,7 @@ import MongoDB
 import Testing
 import TestSupport
 
-@Suite struct ClientPoolTests {
+@Suite(.blocking) struct ClientPoolTests {
     @Test func aClientGoesBackWhenItsScopeEnds() throws {
         let test = try TestPool(size: 1)
         for _ in 0..<3 {
@@ -96,7 +96,7 @@ import TestSupport
 }
 
 /// What callers meet while the database is stopped, gone, and back. Each has a mongod of its own.
-@Suite struct DatabaseAwayTests {
+@Suite(.blocking) struct DatabaseAwayTests {
     @Test func aStoppedMongodIsATypedErrorWithinTheTimeouts() throws {
         let mongod = try EmbeddedMongod.start()
         defer { mongod.discard() }

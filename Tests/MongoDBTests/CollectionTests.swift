@@ -1,8 +1,9 @@
 import MongoDB
 import Testing
+import TestSupport
 
 /// Reads and writes against a real mongod.
-@Suite struct CollectionTests {
+@Suite(.blocking) struct CollectionTests {
     @Test func findsSortedLimitedSkippedAndProjected() throws {
         let test = try TestPool()
         try test.withThings { (_, things) throws(MongoError) in

@@ -1,8 +1,9 @@
 import MongoDB
 import Testing
+import TestSupport
 
 /// The outcomes that SubmitOrder's group commit tells apart.
-@Suite struct InsertManyTests {
+@Suite(.blocking) struct InsertManyTests {
     @Test func duplicateKeysStandBesideGoodDocuments() throws {
         let test = try TestPool()
         try test.withThings { (_, things) throws(MongoError) in

@@ -5,7 +5,7 @@ import TestSupport
 
 /// At -O a deinit of a noncopyable value can be skipped (swift#89832 in generic types, which ours are not): to be run with
 /// `swift test -c release` too. In a process of its own, whose memory is nobody else's.
-@Suite struct LeakTests {
+@Suite(.blocking) struct LeakTests {
     @Test func everyHandleIsFreed() async {
         let uri: String = TestMongo.shared.uri
         let database: String = TestMongo.freshDatabase().name

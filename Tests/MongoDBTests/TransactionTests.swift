@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 import TestSupport
 
-@Suite struct TransactionTests {
+@Suite(.blocking) struct TransactionTests {
     @Test func commitsAllOrNothing() throws {
         let test = try TestPool()
         try test.withThings { (client, things) throws(MongoError) in
