@@ -52,8 +52,18 @@ public final class Server: Sendable {
 
     /// Listens, and begins to serve.
     ///
-    /// - Throws: `CANNOT_LISTEN` where an endpoint is taken or malformed. A server starts once.
+    /// - Throws: `CANNOT_LISTEN` where an endpoint is taken or malformed, `ALREADY_STARTED` at the second time: a server
+    ///   starts once.
     public func start() throws(RPCError) {
+        let isFirst = state.withLock { state in
+            guard case .created = state else { return false }
+            state = .stopped
+            return true
+        }
+        guard isFirst else {
+            throw RPCError(
+                .failedPrecondition, reason: "ALREADY_STARTED", "a server starts once; make another", disposition: .notExecuted)
+        }
         let started = StartSignal()
         let frontend = SocketThread(name: "frontend") { [self] in serve(started) }
         switch started.wait() {
@@ -62,13 +72,17 @@ public final class Server: Sendable {
             state.withLock { $0 = .serving(Running(frontend: frontend, workers: workers, endpoints: endpoints)) }
         case .failure(let error):
             frontend.join()
-            state.withLock { $0 = .stopped }
             throw RPCError(.unavailable, reason: "CANNOT_LISTEN", "\(error)", disposition: .notExecuted)
         }
     }
 
     /// The frontend thread: the socket lives and dies in here.
     private func serve(_ started: StartSignal) {
+        // A late answer in a mailbox that nobody reads would keep its call, and the call the mailbox, for ever.
+        defer {
+            var unread: [FrontendInput] = []
+            frontendInbox.close(drainingInto: &unread)
+        }
         do throws(ZeroMQError) {
             var endpoints: [String] = []
             let socket = try Frontend.listen(configuration, endpoints: &endpoints)
@@ -80,9 +94,11 @@ public final class Server: Sendable {
             // Answers and BYE are on their way: libzmq may take a moment to hand them to the kernel.
             try socket.set(.linger, 1000)
         } catch {
-            // Before the start it is the caller's to deal with; afterwards nobody else would learn of it.
+            // Before the start it is the caller's to deal with. Afterwards no peer can cause it, and nobody else would learn
+            // of it: better no process, which is started again, than one that listens to nobody.
             if !started.signal(.failure(error)) {
                 logger.critical("the frontend cannot go on", metadata: ["error": "\(error)"])
+                preconditionFailure("the frontend cannot go on: \(error)")
             }
         }
     }

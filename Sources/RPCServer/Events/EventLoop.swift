@@ -64,7 +64,10 @@ final class EventLoop {
 
     /// Nobody may wait for an answer that does not come.
     private func stop(answering commands: [EventPublisher.Command]) {
-        for case .open(_, _, let reply) in commands { reply.answer(.failure(EventPublisher.closed)) }
+        var pending = commands
+        self.commands.close(drainingInto: &pending)
+        for case .open(_, _, let reply) in pending { reply.answer(.failure(EventPublisher.closed)) }
+        shared.removeAll()
         for member in members.keys { authenticator.forget(domain: member) }
         members = [:]
     }
@@ -92,11 +95,13 @@ final class EventLoop {
             let port = nextPort
             nextPort = port == endpoints.ports.upperBound ? endpoints.ports.lowerBound : port + 1
             do throws(ZeroMQError) {
-                members[member] = MemberChannel(try listen(on: port, domain: member))
-                shared.add(member)
+                let channel = MemberChannel(try listen(on: port, domain: member))
+                let former = members.updateValue(channel, forKey: member)
+                shared.add(member, dropped: former?.waiting.count ?? 0)
                 return .success("tcp://\(endpoints.advertisedHost ?? endpoints.host):\(port)")
             } catch {
                 if !error.isAddressInUse {
+                    authenticator.forget(domain: member)
                     return .failure(RPCError(.internalError, reason: "EVENT_CHANNEL_FAILED", "\(error)", disposition: .notExecuted))
                 }
             }

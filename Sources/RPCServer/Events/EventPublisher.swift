@@ -63,15 +63,15 @@ public final class EventPublisher: Sendable {
     public func open(member: String, token: String) throws(RPCError) -> String {
         let reply = OpenReply()
         guard !isClosed.load(ordering: .acquiring) else { throw Self.closed }
-        commands.post(.open(member: member, token: token, reply: reply))
+        // A closed mailbox takes nothing: nobody would answer.
+        guard commands.post(.open(member: member, token: token, reply: reply)) else { throw Self.closed }
         return try reply.wait().get()
     }
 
     /// Hands over an event; false where the member has no channel or `maxPending` events wait for it.
     public func publish(to member: String, sequence: Int64, payload: [UInt8]) -> Bool {
         guard shared.reserve(member, limit: Self.maxPending) else { return false }
-        commands.post(.publish(member: member, sequence: UInt64(bitPattern: sequence), payload: payload))
-        return true
+        return commands.post(.publish(member: member, sequence: UInt64(bitPattern: sequence), payload: payload))
     }
 
     /// Events that were handed over and have not left.
@@ -110,8 +110,14 @@ final class OpenReply: Sendable {
 final class SharedMembers: Sendable {
     private let pending = Mutex<[String: Int]>([:])
 
-    func add(_ member: String) { pending.withLock { $0[member] = 0 } }
+    /// Adds a member, or lets go of the `dropped` events that waited in its former channel.
+    func add(_ member: String, dropped: Int) {
+        // Others may have been handed over since the channel was asked for: they stay counted.
+        pending.withLock { $0[member] = max(0, ($0[member] ?? 0) - dropped) }
+    }
+
     func remove(_ member: String) { pending.withLock { $0[member] = nil } }
+    func removeAll() { pending.withLock { $0 = [:] } }
     func pending(of member: String) -> Int { pending.withLock { $0[member] ?? 0 } }
 
     /// Counts one more; false where there is no such member or it has `limit` already.
@@ -125,7 +131,8 @@ final class SharedMembers: Sendable {
 
     func didSend(_ count: Int, to member: String) {
         pending.withLock { pending in
-            if let before = pending[member] { pending[member] = before - count }
+            // An event may outlive the count of a channel that was closed and opened again meanwhile.
+            if let before = pending[member] { pending[member] = max(0, before - count) }
         }
     }
 }
