@@ -12,6 +12,7 @@ public final class Server: Sendable {
     private let methods: MethodTable
     private let dispatcher: Dispatcher
     private let counters: ServerCounters
+    private let introspection: Introspection
     private let frontendInbox = Mailbox<FrontendInput>()
     private let logger: Logger
     private let state = Mutex(State.created)
@@ -47,8 +48,11 @@ public final class Server: Sendable {
         introspection.attach(methods: methods, dispatcher: dispatcher, epoch: epoch)
         self.configuration = configuration
         self.counters = counters
+        self.introspection = introspection
         self.logger = logger
     }
+
+    deinit { introspection.detach() }
 
     /// Listens, and begins to serve.
     ///

@@ -124,6 +124,20 @@ final class Dispatcher: Sendable {
         }
     }
 
+    /// Lets go of the abandoned calls that wait, with their payloads: while all workers are held up, nobody takes them.
+    func removeAbandoned() {
+        let removed = state.withLock { state in
+            var removed = 0
+            for index in state.queues.indices {
+                let before = state.queues[index].count
+                state.queues[index].removeAbandoned()
+                removed += before - state.queues[index].count
+            }
+            return removed
+        }
+        waiting.subtract(removed, ordering: .relaxed)
+    }
+
     /// Lets workers go once nothing waits.
     func close() {
         let idle = state.withLock { state in

@@ -68,6 +68,24 @@ struct MethodQueue {
         return batch
     }
 
+    /// Lets go of the abandoned calls that wait.
+    mutating func removeAbandoned() {
+        for lane in turn {
+            lane.calls.removeAll { call in
+                let before = call.followers.count
+                call.followers.removeAll { $0.isAbandoned }
+                count -= before - call.followers.count
+                // With followers it still leads them.
+                guard call.isAbandoned, call.followers.isEmpty else { return false }
+                forgetLeader(call)
+                count -= 1
+                return true
+            }
+            if lane.calls.isEmpty { lane.isInTurn = false }
+        }
+        turn.removeAll { $0.calls.isEmpty }
+    }
+
     /// A batch of `count` calls has been carried out, in so many nanoseconds.
     mutating func finishBatch(count: Int, nanoseconds: UInt64) {
         running -= 1
@@ -100,13 +118,18 @@ struct MethodQueue {
     }
 
     private mutating func takeGroup(led leader: Call) -> [Call] {
-        let key = PayloadKey(frame: leader.payload)
-        // A full group was followed by another of the same payload, which may lead by now.
-        if leaders[key] === leader { leaders[key] = nil }
+        forgetLeader(leader)
         count -= leader.followers.count
         let group = ([leader] + leader.followers).filter { !$0.isAbandoned }
         leader.followers = []
         return group
+    }
+
+    private mutating func forgetLeader(_ call: Call) {
+        guard policy.gather == .equalPayloads else { return }
+        let key = PayloadKey(frame: call.payload)
+        // A full group was followed by another of the same payload, which may lead by now.
+        if leaders[key] === call { leaders[key] = nil }
     }
 }
 

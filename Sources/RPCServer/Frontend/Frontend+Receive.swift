@@ -99,7 +99,7 @@ extension Frontend {
 
     private func cancel(_ call: Call, on socket: borrowing Socket) throws(ZeroMQError) {
         guard inFlight.remove(call) else { return }
-        call.abandon()
+        abandon(call)
         let isWaiting = call.started == nil
         let error = RPCError(
             .cancelled, reason: "CANCELLED", isWaiting ? "cancelled before it began" : "cancelled while it ran",
@@ -123,7 +123,8 @@ extension Frontend {
         if inFlight.count >= limits.maxInFlight || inFlight.payloadBytes + payload.count > limits.maxInFlightBytes {
             return (.queueFull, overloaded(.queueFull, "the server has all the calls that it can hold"))
         }
-        if methods.indices.contains(method), inFlight.count >= limits.maxQueuedPerMethod,
+        // Calls that are answered may wait still, so that those in flight do not bound them.
+        if methods.indices.contains(method), dispatcher.queuedCount >= limits.maxQueuedPerMethod,
             dispatcher.queuedCount(of: method) >= limits.maxQueuedPerMethod {
             return (.queueFull, overloaded(.queueFull, "\(limits.maxQueuedPerMethod) calls of this method wait already"))
         }

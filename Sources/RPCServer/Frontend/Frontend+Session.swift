@@ -63,7 +63,7 @@ extension Frontend {
     func sendPong(id: UInt64, to peer: PeerID, on socket: borrowing Socket, at now: MonotonicTime) throws(ZeroMQError) {
         let pong = Runtime.Pong(
             queueDepth: Int32(clamping: dispatcher.queuedCount),
-            oldestAgeUs: Int64(clamping: inFlight.oldestArrival.map { now.microseconds(since: $0) } ?? 0),
+            oldestAgeUs: Int64(clamping: oldestArrival(at: now).map { now.microseconds(since: $0) } ?? 0),
             draining: state != .serving)
         try sendMessage(.pong, pong, id: id, to: peer, on: socket)
     }

@@ -24,6 +24,10 @@ final class Frontend {
     var state = State.serving
     private var now = MonotonicTime.now
     private var lastSilenceCheck = MonotonicTime.now
+    /// Calls, and bytes of their payloads, that were abandoned while they waited, since the queues were last cleared of them.
+    private var abandonedWaiting = (calls: 0, bytes: 0)
+    /// What `oldestArrival` found, and when.
+    private var knownOldest: (arrival: MonotonicTime?, at: MonotonicTime)?
 
     enum State: Equatable {
         /// Calls are taken.
@@ -159,17 +163,49 @@ final class Frontend {
             lastSilenceCheck = now
             forgetSilentSessions()
         }
+        clearQueues()
         if case .draining(let since) = state, isDrained(since: since) { try endDraining(socket) }
     }
 
     private func expire(_ socket: borrowing Socket) throws(ZeroMQError) {
         for call in inFlight.takeExpired(at: now) {
-            call.abandon()
+            abandon(call)
             let place = call.started == nil ? "queue" : "handler"
             let error = RPCError.deadlineExceeded(at: place, disposition: call.started == nil ? .notExecuted : .maybe)
             try respond(to: call, error, on: socket)
         }
     }
+
+    /// Nobody waits for the call's answer any more.
+    func abandon(_ call: Call) {
+        call.abandon()
+        guard call.started == nil else { return }
+        abandonedWaiting.calls += 1
+        abandonedWaiting.bytes += call.payload.count
+    }
+
+    /// Takes abandoned calls out of the queues once they are many: half of all that wait, so that the look pays, or large.
+    /// Else handlers that are held up would let calls pile up that nobody waits for, unbounded by what is in flight.
+    private func clearQueues() {
+        let (calls, bytes) = abandonedWaiting
+        guard calls >= Self.clearingCalls && calls * 2 >= dispatcher.queuedCount || bytes >= Self.clearingBytes else { return }
+        dispatcher.removeAbandoned()
+        abandonedWaiting = (0, 0)
+    }
+
+    private static let clearingCalls = 256
+    private static let clearingBytes = 16 << 20
+
+    /// When the oldest waiting call arrived. The look goes through all calls in flight, and a PING costs its sender nothing:
+    /// so it is taken at most every `oldestInterval` microseconds.
+    func oldestArrival(at now: MonotonicTime) -> MonotonicTime? {
+        if let knownOldest, now.microseconds(since: knownOldest.at) < Self.oldestInterval { return knownOldest.arrival }
+        let arrival = inFlight.oldestArrival
+        knownOldest = (arrival, now)
+        return arrival
+    }
+
+    private static let oldestInterval: UInt64 = 100_000
 
     private func forgetSilentSessions() {
         let limit = configuration.heartbeatInterval.wholeMicroseconds * 3
@@ -180,7 +216,7 @@ final class Frontend {
     func close(_ peer: PeerID) {
         guard let session = sessions.close(peer) else { return }
         for call in session.calls.values where inFlight.remove(call) {
-            call.abandon()
+            abandon(call)
             counters.dropped.add(.peerGone)
         }
         counters.inFlight.set(inFlight.count)
@@ -209,7 +245,7 @@ final class Frontend {
 
     private func endDraining(_ socket: borrowing Socket) throws(ZeroMQError) {
         for call in inFlight.takeAll() {
-            call.abandon()
+            abandon(call)
             let disposition: Disposition = call.started == nil ? .notExecuted : .maybe
             try respond(to: call, shuttingDown(disposition), on: socket)
         }

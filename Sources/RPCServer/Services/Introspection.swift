@@ -26,6 +26,9 @@ final class Introspection: Sendable {
         subject.withLock { $0 = Subject(methods: methods, dispatcher: dispatcher, epoch: epoch) }
     }
 
+    /// Lets go of the methods, whose handlers hold this object.
+    func detach() { subject.withLock { $0 = nil } }
+
     var health: Health { Health(introspection: self) }
     var runtime: RuntimeInfo { RuntimeInfo(introspection: self) }
 
