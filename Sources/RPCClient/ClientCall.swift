@@ -10,7 +10,7 @@ final class ClientCall: @unchecked Sendable {
     let method: UInt32
     let deadline: Deadline
     /// Until when it has to be sent: its deadline, or the end of the wait for a connection.
-    let sendBy: MonotonicTime
+    var sendBy: MonotonicTime
     /// The encoded request. Sending empties it; `payloadCopy` shares the content while it may have to be sent again.
     let payload: Frame
     let extensions: [UInt8]

@@ -28,6 +28,9 @@ final class Connection {
     private var lastHeard = MonotonicTime.now
     /// When the PING was sent that no frame has followed yet.
     private var pingSentAt: MonotonicTime?
+    private var helloSentAt = MonotonicTime.now
+    /// libzmq took nothing more at the last try: the server does not read as fast as this side sends.
+    private var isBlocked = false
     private let header = Frame()
     private var pendingCommands: [ConnectionCommand] = []
 
@@ -41,7 +44,7 @@ final class Connection {
         /// The server finishes what it has: no new calls.
         case draining(SessionTerms)
         /// This side has said BYE to a draining server, which will end the connection.
-        case parted
+        case parted(since: MonotonicTime)
     }
 
     private struct SessionTerms: Equatable {
@@ -53,6 +56,12 @@ final class Connection {
     private static let burst = 256
     private static let reconnectMilliseconds: Int32 = 20
     private static let reconnectMaxMilliseconds: Int32 = 500
+    /// A full pipe is tried again after this time.
+    private static let blockedRetryMicroseconds: UInt64 = 2_000
+    /// A HELLO without an answer is repeated after this time, where calls wait.
+    private static let helloRetryMicroseconds: UInt64 = 1_000_000
+    /// A server that was told BYE and does not go is connected to anew after this time.
+    private static let partedMicroseconds: UInt64 = 3_000_000
 
     private init(
         endpoint: String, name: String, configuration: ChannelConfiguration, commands: Mailbox<ConnectionCommand>
@@ -104,7 +113,7 @@ final class Connection {
         _ = poller.add(fileDescriptor: commands.fileDescriptor)
         _ = poller.add(monitor.socket)
         while try step(socket, monitor) {
-            guard calls.waitingCount == 0 || !canSend, commands.prepareToSleep() else { continue }
+            guard calls.waitingCount == 0 || !canSend || isBlocked, commands.prepareToSleep() else { continue }
             try poller.wait(milliseconds: millisecondsToNextTick)
             commands.didWake()
         }
@@ -118,14 +127,14 @@ final class Connection {
         try receiveBurst(from: socket)
         try obeyCommands(on: socket)
         if isClosed {
-            if phase != .connecting && phase != .parted { _ = try sendControl(.bye, on: socket) }
+            if isGreeted { _ = try sendControl(.bye, on: socket) }
             // BYE and the last CANCELs may take a moment to reach the kernel.
             try socket.set(.linger, 100)
             return false
         }
         try sendWaiting(on: socket)
         expire()
-        if case .draining = phase, calls.inFlightCount == 0, try sendControl(.bye, on: socket) { phase = .parted }
+        if case .draining = phase, calls.inFlightCount == 0, try sendControl(.bye, on: socket) { phase = .parted(since: now) }
         return try checkLiveness(on: socket)
     }
 
@@ -142,16 +151,28 @@ final class Connection {
 
     // MARK: Sending
 
+    /// The server may hold a session of this connection.
+    private var isGreeted: Bool {
+        switch phase {
+        case .connecting, .parted: false
+        case .greeting, .ready, .draining: true
+        }
+    }
+
     private var canSend: Bool {
         guard case .ready(let terms) = phase else { return false }
         return calls.inFlightCount < terms.maxInFlight
     }
 
     private func sendWaiting(on socket: borrowing Socket) throws(ZeroMQError) {
+        isBlocked = false
         guard case .ready(let terms) = phase else { return }
         while calls.inFlightCount < terms.maxInFlight, let call = calls.nextToSend() {
             let id = calls.reserveID()
-            guard try send(call, id: id, on: socket) else { return }
+            guard try send(call, id: id, on: socket) else {
+                isBlocked = true
+                return
+            }
             calls.didSend(id: id)
         }
     }
@@ -191,7 +212,9 @@ final class Connection {
         } catch {
             return failGreeting(.invalidFields([.init(field: error.field, description: error.reason)]))
         }
-        if try sendControl(.hello, payload: Frame(copying: payload), on: socket) { phase = .greeting(isSent: true) }
+        guard try sendControl(.hello, payload: Frame(copying: payload), on: socket) else { return }
+        phase = .greeting(isSent: true)
+        helloSentAt = now
     }
 
     // MARK: Receiving
@@ -237,11 +260,14 @@ final class Connection {
         guard let call = calls.take(id: header.id) else { return }
         guard header.status != .ok else { return call.end(.success(payload)) }
         let error = RPCError(header: header, payload: payload.unsafeBytes)
+        guard error.disposition == .notExecuted else { return call.end(.failure(error)) }
         switch error.reason {
         case "SESSION_UNKNOWN":
             if case .ready = phase { phase = .greeting(isSent: false) }
             sendAgain(call)
-        case "SHUTTING_DOWN" where error.disposition == .notExecuted:
+        case "SHUTTING_DOWN":
+            // DRAIN may have been lost to a full pipe; without it the call would go there again and again.
+            if case .ready(let terms) = phase { phase = .draining(terms) }
             sendAgain(call)
         default:
             call.end(.failure(error))
@@ -250,7 +276,9 @@ final class Connection {
 
     /// The server vouches that the call was not executed: it goes into the next session, in its remaining time.
     private func sendAgain(_ call: ClientCall) {
+        if call.isCancelled { return call.end(.failure(cancelled)) }
         call.id = 0
+        call.sendBy = min(call.deadline.time, now.advanced(by: configuration.connectTimeout))
         calls.wait(call)
     }
 
@@ -322,10 +350,6 @@ final class Connection {
                 "the request has \(call.payload.count) bytes, the server's limit is \(terms.maxRequestBytes); send less at once",
                 disposition: .notExecuted)))
         } else {
-            if case .greeting(isSent: true) = phase, calls.isEmpty, now.microseconds(since: lastHeard) > 1_000_000 {
-                // The server refused the last HELLO, or lost it.
-                phase = .greeting(isSent: false)
-            }
             calls.wait(call)
         }
     }
@@ -371,15 +395,27 @@ final class Connection {
     private func checkLiveness(on socket: borrowing Socket) throws(ZeroMQError) -> Bool {
         let heartbeat: UInt64
         switch phase {
-        case .ready(let terms), .draining(let terms): heartbeat = terms.heartbeat
-        default: return true
+        case .ready(let terms), .draining(let terms):
+            heartbeat = terms.heartbeat
+        case .greeting(isSent: true):
+            // The server refused the last HELLO, or lost it.
+            if !calls.isEmpty, now.microseconds(since: helloSentAt) >= Self.helloRetryMicroseconds { phase = .greeting(isSent: false) }
+            return true
+        case .parted(let since):
+            return now.microseconds(since: since) < Self.partedMicroseconds
+        case .connecting, .greeting(isSent: false):
+            return true
         }
         if let pingSentAt {
             guard now.microseconds(since: pingSentAt) > configuration.silenceLimit.wholeMicroseconds else { return true }
             endInFlight("the server at \(endpoint) was silent for \(configuration.silenceLimit)")
             return false
         }
-        if now.microseconds(since: lastHeard) >= heartbeat, try sendControl(.ping, on: socket) { pingSentAt = now }
+        if now.microseconds(since: lastHeard) >= heartbeat {
+            // Where the pipe is full, the server reads nothing, which is as silent as no answer.
+            _ = try sendControl(.ping, on: socket)
+            pingSentAt = now
+        }
         return true
     }
 
@@ -395,8 +431,13 @@ final class Connection {
                 consider(lastHeard.advanced(byMicroseconds: terms.heartbeat).microseconds(since: now))
             }
         case .greeting(isSent: false): consider(0)
-        default: break
+        case .greeting(isSent: true):
+            if !calls.isEmpty { consider(helloSentAt.advanced(byMicroseconds: Self.helloRetryMicroseconds).microseconds(since: now)) }
+        case .parted(let since):
+            consider(since.advanced(byMicroseconds: Self.partedMicroseconds).microseconds(since: now))
+        case .connecting: break
         }
+        if isBlocked { consider(Self.blockedRetryMicroseconds) }
         return next.map { Int(clamping: $0 / 1000 + 1) }
     }
 
