@@ -54,13 +54,19 @@ extension OrderStore {
         var unreadable: [String] = []
     }
 
-    /// The oldest accepted orders.
-    func oldest(_ count: Int, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Head {
+    /// The oldest accepted orders, or the oldest that were accepted at `start` or later.
+    func oldest(
+        _ count: Int, from start: BSONDate?, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> Head {
         let options = FindOptions(
             sort: Document { $0.append("accepted", 1); $0.append("_id", 1) }, limit: count, hint: Self.queue,
             timeLimit: deadline.remaining)
         let collection = client.collection(CollectionName.orders, in: database)
-        var cursor = try collection.find(Document { $0.append("queued", true) }, options)
+        let filter = Document { filter in
+            filter.append("queued", true)
+            if let start { filter.document("accepted") { $0.append("$gte", start) } }
+        }
+        var cursor = try collection.find(filter, options)
         var head = Head()
         while let row = try cursor.next() {
             do throws(MongoError) {
@@ -74,7 +80,7 @@ extension OrderStore {
 
     /// Marks queued orders as decided by `settlement`, in the session's transaction: one statement a state.
     ///
-    /// Throws `.transactionAborted` where one of them is not queued any more.
+    /// Throws `.writeConflict` where one of them is not queued any more.
     func leaveQueue(
         _ orders: [CompletionRecord], settlement: Int64, finalAt: BSONDate, _ session: borrowing Session
     ) throws(MongoError) {
@@ -116,9 +122,8 @@ extension OrderStore {
     }
 }
 
-/// The world changed between reading what is to be settled and settling it: the transaction is void, and may be tried again.
+/// The world changed between reading what is to be settled and settling it. The transaction is void; repeating it would not
+/// help, reading again does.
 enum SettlementConflict {
-    static func error(_ message: String) -> MongoError {
-        MongoError(.writeConflict, labels: .transientTransaction, message)
-    }
+    static func error(_ message: String) -> MongoError { MongoError(.writeConflict, message) }
 }

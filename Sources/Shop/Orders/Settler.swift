@@ -59,16 +59,18 @@ final class Settler: Sendable {
         let session = try client.startSession()
         // The lease names the session whose transactions are to be killed after us: this one from now on.
         lease.doubt()
+        var backlog = Backlog()
         while !thread.isStopping {
             let now = MonotonicTime.now
             switch lease.action(at: now) {
             case .look:
+                backlog = Backlog()
                 try look(&lease, session.id, client)
             case .renew(let epoch):
                 let isHeld = try transaction.leases.renew(epoch: epoch, session: session.id, client, before: .after(Self.patience))
                 if isHeld { lease.renewed(askedAt: now) } else { lose(&lease) }
             case .settle(let epoch):
-                let isIdle = try settle(epoch, &lease, &troubles, session, client)
+                let isIdle = try settle(epoch, &backlog, &lease, &troubles, session, client)
                 backoff.reset()
                 if isIdle { sleep(until: min(lease.nextDue, now.advanced(by: Limits.settlerPoll))) }
             case .wait(let until):
@@ -109,23 +111,43 @@ final class Settler: Sendable {
         lease.lost(at: .now)
     }
 
+    /// Orders that were read from the head of the queue and did not fit the batches before: reading them again for each batch
+    /// would cost more than all else. What leaves the queue by other hands is noticed in the transaction.
+    private struct Backlog {
+        var orders: ArraySlice<OrderRecord> = []
+        var scan = QueueScan()
+    }
+
     /// Settles one batch. Returns whether there was nothing to do.
     private func settle(
-        _ epoch: Int64, _ lease: inout LeaseState, _ troubles: inout Troubles, _ session: borrowing Session,
-        _ client: borrowing Client
+        _ epoch: Int64, _ backlog: inout Backlog, _ lease: inout LeaseState, _ troubles: inout Troubles,
+        _ session: borrowing Session, _ client: borrowing Client
     ) throws(MongoError) -> Bool {
-        let head = try transaction.orders.oldest(Limits.maxSettlementWrites, client, before: .after(Self.patience))
-        for id in head.unreadable { try park(id, "the document is no order", client) }
-        let batch = head.orders.prefix(SettlementBatch.prefix(of: head.orders.map(\.open)))
-        guard !batch.isEmpty else { return head.unreadable.isEmpty }
+        if backlog.orders.isEmpty, try !read(&backlog, client) { return true }
+        let batch = Array(backlog.orders.prefix(SettlementBatch.prefix(of: backlog.orders.map(\.open))))
+        backlog.orders.removeFirst(batch.count)
         do throws(MongoError) {
-            try settle(Array(batch), epoch, &lease, session)
+            try settle(batch, epoch, &lease, session)
         } catch {
+            backlog = Backlog()
             guard !error.isAboutDatabase else { throw error }
             logger.warning("A batch cannot be settled; trying its orders one by one", metadata: ["error": "\(error)"])
-            try settleOneByOne(Array(batch), epoch, &lease, &troubles, session, client)
+            try settleOneByOne(batch, epoch, &lease, &troubles, session, client)
         }
         return false
+    }
+
+    /// Reads the head of the queue. False where there is nothing in it.
+    private func read(_ backlog: inout Backlog, _ client: borrowing Client) throws(MongoError) -> Bool {
+        let now = MonotonicTime.now
+        let start = backlog.scan.start(at: now)
+        let limit = Limits.maxSettlementWrites
+        let head = try transaction.orders.oldest(limit, from: start, client, before: .after(Self.patience))
+        for id in head.unreadable { try park(id, "the document is no order", client) }
+        let isAll = head.orders.count + head.unreadable.count < limit
+        backlog.scan.didRead(from: start, upTo: head.orders.last?.acceptedAt, isAll: isAll, at: now)
+        backlog.orders = head.orders[...]
+        return !head.orders.isEmpty
     }
 
     private func settle(

@@ -94,6 +94,24 @@ struct SettlerTests {
         }
     }
 
+    @Test("an order that a server with a slow clock inserts late is settled all the same")
+    func lateOrder() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, orders in
+            _ = try await catalog.importProducts(.init(products: [.sample("a")]))
+            _ = try await orders.settled(try #require(try await orders.submitOrder(.sample("k", [("a", 1)])).order?.id))
+            let late = OrderRecord(
+                try OrderForm(.sample("late", [("a", 1)])), identity: "tester", traceparent: nil,
+                acceptedAt: BSONDate(millisecondsSince1970: BSONDate.now().millisecondsSince1970 - 3_600_000))
+            let result = try shop.inDatabase { client throws(MongoError) in
+                try OrderStore(database: shop.database).insert([late], client, before: .after(.seconds(1)))
+            }
+            #expect(result.insertedCount == 1)
+            #expect(try await orders.settled(late.id).sequence == 2)
+        }
+    }
+
     @Test("poison is parked, visible, and in nobody's way")
     func poison() async throws {
         let shop = try RunningShop()
