@@ -27,8 +27,12 @@ struct DataDirectory: Sendable {
         defer { free(full) }
         self.path = String(cString: full)
         isTemporary = false
-        guard access(self.path, W_OK | X_OK) == 0 else {
+        var status = stat()
+        guard stat(self.path, &status) == 0, access(self.path, W_OK | X_OK) == 0 else {
             throw .dataDirectoryUnusable(path: path, reason: lastError())
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            throw .dataDirectoryUnusable(path: path, reason: errnoText(ENOTDIR))
         }
     }
 

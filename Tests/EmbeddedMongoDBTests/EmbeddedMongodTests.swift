@@ -125,10 +125,10 @@ import TestSupport
         }
     }
 
-    @Test func aDataDirectoryThatCannotBeMadeIsAnError() {
-        let error = startFailure(dataDirectory: "/dev/null/data")
-        guard case .dataDirectoryUnusable("/dev/null/data", "Not a directory") = error else {
-            Issue.record("unexpected: \(String(describing: error))")
+    @Test(arguments: ["/dev/null/data", "/etc/hostname", "/bin/sh"])
+    func aDataDirectoryThatIsNoneIsAnError(path: String) {
+        guard case .dataDirectoryUnusable(path, _) = startFailure(dataDirectory: path) else {
+            Issue.record("\(path) is no folder")
             return
         }
     }
