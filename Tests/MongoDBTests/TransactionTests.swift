@@ -134,15 +134,10 @@ import TestSupport
     /// A settler is killed in the middle of its transaction; the next one frees what it held.
     @Test func killSessionsFreesTheDocumentsOfAKilledClient() async throws {
         let test = try TestPool()
-        try test.withThings { (client, things) throws(MongoError) in
-            _ = try things.insertMany([thing(1), thing(2)])
-            // So that it is surely not the server's own limit that frees them.
-            let patience = Document { command in
-                command.append("setParameter", 1)
-                command.append("transactionLifetimeLimitSeconds", 60)
-            }
-            try client.runCommand(patience, in: "admin")
-        }
+        try test.withThings { (_, things) throws(MongoError) in _ = try things.insertMany([thing(1), thing(2)]) }
+        // So that it is surely not the server's own limit that frees them.
+        try setTransactionLifetimeLimit(seconds: 30, test)
+        defer { #expect(throws: Never.self) { try setTransactionLifetimeLimit(seconds: 5, test) } }
         let uri: String = TestMongo.shared.uri
         let database: String = test.database
         await #expect(processExitsWith: .signal(SIGKILL)) { [uri = uri as String, database = database as String] in
@@ -175,5 +170,13 @@ import TestSupport
             #expect(ContinuousClock.now - start < .seconds(1))
             #expect(try things.findOne(byID(1)) == thing(1, 1))
         }
+    }
+
+    private func setTransactionLifetimeLimit(seconds: Int, _ test: TestPool) throws {
+        let command = Document { command in
+            command.append("setParameter", 1)
+            command.append("transactionLifetimeLimitSeconds", seconds)
+        }
+        try test.withThings { (client, _) throws(MongoError) in _ = try client.runCommand(command, in: "admin") }
     }
 }
