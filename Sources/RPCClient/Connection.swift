@@ -32,7 +32,6 @@ final class Connection {
     /// libzmq took nothing more at the last try: the server does not read as fast as this side sends.
     private var isBlocked = false
     private let header = Frame()
-    private var pendingCommands: [ConnectionCommand] = []
 
     private enum Phase: Equatable {
         /// No connection.
@@ -314,25 +313,20 @@ final class Connection {
     // MARK: Commands
 
     private func obeyCommands(on socket: borrowing Socket) throws(ZeroMQError) {
-        commands.drain(into: &pendingCommands)
-        try obeyPendingCommands(on: socket)
+        try commands.drain { (command) throws(ZeroMQError) in try obey(command, on: socket) }
         if isClosed {
             // Nothing can be posted after this: what would come later would never be answered.
-            commands.close(drainingInto: &pendingCommands)
-            try obeyPendingCommands(on: socket)
+            try commands.close { (command) throws(ZeroMQError) in try obey(command, on: socket) }
             endAll(Channel.channelClosed(.maybe))
         }
     }
 
-    private func obeyPendingCommands(on socket: borrowing Socket) throws(ZeroMQError) {
-        for command in pendingCommands {
-            switch command {
-            case .start(let call): start(call)
-            case .cancel(let call): try cancel(call, on: socket)
-            case .close: isClosed = true
-            }
+    private func obey(_ command: ConnectionCommand, on socket: borrowing Socket) throws(ZeroMQError) {
+        switch command {
+        case .start(let call): start(call)
+        case .cancel(let call): try cancel(call, on: socket)
+        case .close: isClosed = true
         }
-        pendingCommands.removeAll(keepingCapacity: true)
     }
 
     private func start(_ call: ClientCall) {

@@ -83,14 +83,11 @@ public final class Server: Sendable {
     /// The frontend thread: the socket lives and dies in here.
     private func serve(_ started: StartSignal) {
         // A late answer in a mailbox that nobody reads would keep its call, and the call the mailbox, for ever.
-        defer {
-            var unread: [FrontendInput] = []
-            frontendInbox.close(drainingInto: &unread)
-        }
+        defer { frontendInbox.close { _ in } }
         do throws(ZeroMQError) {
             var endpoints: [String] = []
             let socket = try Frontend.listen(configuration, endpoints: &endpoints)
-            let frontend = Frontend(
+            var frontend = Frontend(
                 configuration: configuration, methods: methods, dispatcher: dispatcher, counters: counters, epoch: epoch,
                 inbox: frontendInbox, logger: logger)
             started.signal(.success(endpoints))

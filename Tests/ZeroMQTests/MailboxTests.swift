@@ -13,11 +13,9 @@ import ZeroMQ
         var poller = Poller()
         let index = poller.add(fileDescriptor: mailbox.fileDescriptor)
         var seen: [Int] = []
-        var batch: [Int] = []
         while seen.count < 4 * perThread {
-            mailbox.drain(into: &batch)
-            seen += batch
-            if !batch.isEmpty { batch = []; continue }
+            mailbox.drain { seen.append($0) }
+            if seen.count == 4 * perThread { break }
             if mailbox.prepareToSleep() {
                 try poller.wait(milliseconds: 5000)
                 let isWoken = poller.isReadable(index)

@@ -38,7 +38,10 @@ func callUntil(end: MonotonicTime, from start: MonotonicTime, _ client: Echo.Ech
 }
 
 func measure(_ endpoint: String, inFlight: Int, seconds: Double) async throws {
-    let channel = try Channel(to: endpoint, name: "bench")
+    var configuration = ChannelConfiguration()
+    configuration.connectTimeout = .seconds(30)
+    configuration.defaultTimeout = .seconds(60)
+    let channel = try Channel(to: endpoint, name: "bench", configuration: configuration)
     let client = Echo.EchoService.Client(channel)
     let start = MonotonicTime.now.advanced(by: .milliseconds(500))
     let end = start.advanced(by: .seconds(seconds))

@@ -17,7 +17,7 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     ) -> Handler {
         Handler(policy: DispatchPolicy(gather: .one, concurrency: concurrency)) { calls in
             // In a run of calls, one may have been given up while the others ran.
-            for call in calls where !call.isAbandoned { answer([call], body) }
+            for call in calls where !call.isAbandoned { answer(call, sharedWith: [], body) }
         }
     }
 
@@ -56,20 +56,21 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
         _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Response
     ) -> Handler {
         Handler(policy: DispatchPolicy(gather: .equalPayloads, concurrency: concurrency, maxCalls: maxCalls)) { calls in
-            answer(calls, body)
+            if let first = calls.first { answer(first, sharedWith: calls.dropFirst(), body) }
         }
     }
 
-    /// Carries out `body` once with the first call's request and gives all calls the outcome.
+    /// Carries out `body` once with the first call's request and gives it and its followers the outcome.
     private static func answer(
-        _ calls: [any IncomingCall], _ body: (Request, CallContext) throws(RPCError) -> Response
+        _ first: any IncomingCall, sharedWith followers: ArraySlice<any IncomingCall>,
+        _ body: (Request, CallContext) throws(RPCError) -> Response
     ) {
-        guard let first = calls.first else { return }
         do throws(RPCError) {
             let request = try decode(first)
-            first.reply(try body(request, CallContext(first)), sharedWith: calls.dropFirst())
+            first.reply(try body(request, CallContext(first)), sharedWith: followers)
         } catch {
-            for call in calls { call.fail(error) }
+            first.fail(error)
+            for call in followers { call.fail(error) }
         }
     }
 

@@ -27,10 +27,12 @@ final class Call: IncomingCall, @unchecked Sendable {
     private let abandoned = Atomic<Bool>(false)
     private let startedAt = Atomic<UInt64>(0)
 
+    /// What the handler said. Written once, by who set `isAnswered`, before the call is posted to the frontend; read there.
+    @exclusivity(unchecked) private(set) var answer = Answer(status: .unknown, disposition: .maybe, payload: nil)
     /// Calls with an equal payload that wait behind this one. Protected by the dispatcher's lock.
-    var followers: [Call] = []
+    @exclusivity(unchecked) var followers: [Call] = []
     /// Where it is in the table of calls in flight. Belongs to the frontend thread.
-    var tableIndex = -1
+    @exclusivity(unchecked) var tableIndex = -1
 
     init(
         header: FrameHeader, extensions: HeaderExtension, peer: PeerID, identity: Identity, method: Int, payload: Frame,
@@ -78,16 +80,20 @@ final class Call: IncomingCall, @unchecked Sendable {
     func reply(_ response: some Message, sharedWith followers: ArraySlice<any IncomingCall>) {
         do throws(EncodingError) {
             let encoded = try Self.encode(response)
-            for follower in followers {
-                guard let follower = follower as? Call else { continue }
-                follower.answer(status: .ok, disposition: .executed, payload: encoded.sharedCopy())
-            }
+            if !followers.isEmpty { Self.reply(encoded, to: followers) }
             answer(status: .ok, disposition: .executed, payload: encoded)
         } catch {
             let failure = RPCError(
                 .internalError, reason: "INTERNAL", "the response cannot be encoded: \(error.field): \(error.reason)")
             fail(failure)
             for follower in followers { follower.fail(failure) }
+        }
+    }
+
+    private static func reply(_ encoded: Frame, to followers: ArraySlice<any IncomingCall>) {
+        for follower in followers {
+            guard let follower = follower as? Call else { preconditionFailure("a follower that this server did not make") }
+            follower.answer(status: .ok, disposition: .executed, payload: encoded.sharedCopy())
         }
     }
 
@@ -107,16 +113,16 @@ final class Call: IncomingCall, @unchecked Sendable {
 
     private func answer(status: StatusCode, disposition: Disposition, payload: Frame) {
         guard !isAnswered.exchange(true, ordering: .relaxed) else { return }
-        frontend.post(.answer(Answer(call: self, status: status, disposition: disposition, payload: payload)))
+        answer = Answer(status: status, disposition: disposition, payload: payload)
+        frontend.post(.answer(self))
     }
 }
 
-/// What a handler said, on its way to the frontend.
+/// What a handler said.
 struct Answer: Sendable {
-    let call: Call
     let status: StatusCode
     let disposition: Disposition
-    let payload: Frame
+    let payload: Frame?
 }
 
 /// ROUTER's automatic name of a connection: a zero byte and four bytes of a counter.

@@ -3,7 +3,8 @@ import RPC
 /// The methods of a server, by index and by their 32-bit name.
 struct MethodTable: Sendable {
     private let registrations: [MethodRegistration]
-    private let indexes: [UInt32: Int]
+    /// The names on the wire: a server has few methods, and looking through so few numbers is faster than hashing.
+    private let ids: [UInt32]
 
     /// Fails where two methods have the same name on the wire, or one is registered twice.
     init(_ services: [any Service]) throws(RPCError) {
@@ -20,12 +21,12 @@ struct MethodTable: Sendable {
             registrations.append(registration)
         }
         self.registrations = registrations
-        self.indexes = indexes
+        self.ids = registrations.map(\.id)
     }
 
     subscript(_ index: Int) -> MethodRegistration { registrations[index] }
 
-    func index(of id: UInt32) -> Int? { indexes[id] }
+    func index(of id: UInt32) -> Int? { ids.firstIndex(of: id) }
 
     var indices: Range<Int> { registrations.indices }
 

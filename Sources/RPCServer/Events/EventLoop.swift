@@ -10,6 +10,7 @@ final class EventLoop {
     private let shared: SharedMembers
     private let authenticator: Authenticator
     private var members: [String: MemberChannel] = [:]
+    private var isStopped = false
     /// The port to try first: taken in turn, so that a port comes back to another member as late as can be.
     private var nextPort: UInt16
     private var retryMilliseconds = EventLoop.firstRetryMilliseconds
@@ -44,12 +45,10 @@ final class EventLoop {
     func run() {
         var poller = Poller()
         _ = poller.add(fileDescriptor: commands.fileDescriptor)
-        var pending: [EventPublisher.Command] = []
         while true {
-            commands.drain(into: &pending)
-            if !pending.isEmpty { retryMilliseconds = Self.firstRetryMilliseconds }
-            for command in pending where !obey(command) { return stop(answering: pending) }
-            pending.removeAll(keepingCapacity: true)
+            if !commands.isEmpty { retryMilliseconds = Self.firstRetryMilliseconds }
+            commands.drain(obey)
+            if isStopped { return stop() }
             let isBlocked = !sendWaiting()
             guard commands.prepareToSleep() else { continue }
             do throws(ZeroMQError) {
@@ -63,17 +62,16 @@ final class EventLoop {
     }
 
     /// Nobody may wait for an answer that does not come.
-    private func stop(answering commands: [EventPublisher.Command]) {
-        var pending = commands
-        self.commands.close(drainingInto: &pending)
-        for case .open(_, _, let reply) in pending { reply.answer(.failure(EventPublisher.closed)) }
+    private func stop() {
+        commands.close { command in
+            if case .open(_, _, let reply) = command { reply.answer(.failure(EventPublisher.closed)) }
+        }
         shared.removeAll()
         for member in members.keys { authenticator.forget(domain: member) }
         members = [:]
     }
 
-    /// False where the thread is to end.
-    private func obey(_ command: EventPublisher.Command) -> Bool {
+    private func obey(_ command: EventPublisher.Command) {
         switch command {
         case .open(let member, let token, let reply):
             reply.answer(open(member, token))
@@ -84,9 +82,8 @@ final class EventLoop {
             shared.remove(member)
             authenticator.forget(domain: member)
         case .stop:
-            return false
+            isStopped = true
         }
-        return true
     }
 
     private func open(_ member: String, _ token: String) -> Result<String, RPCError> {

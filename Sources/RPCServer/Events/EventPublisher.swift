@@ -62,7 +62,6 @@ public final class EventPublisher: Sendable {
     /// - Throws: RESOURCE_EXHAUSTED where all ports are taken.
     public func open(member: String, token: String) throws(RPCError) -> String {
         let reply = OpenReply()
-        guard !isClosed.load(ordering: .acquiring) else { throw Self.closed }
         // A closed mailbox takes nothing: nobody would answer.
         guard commands.post(.open(member: member, token: token, reply: reply)) else { throw Self.closed }
         return try reply.wait().get()

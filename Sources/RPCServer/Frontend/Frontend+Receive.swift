@@ -5,7 +5,7 @@ import ZeroMQ
 
 /// What the frontend does with a message.
 extension Frontend {
-    func accept(_ incoming: IncomingMessage, on socket: borrowing Socket, at now: MonotonicTime) throws(ZeroMQError) {
+    mutating func accept(_ incoming: IncomingMessage, on socket: borrowing Socket, at now: MonotonicTime) throws(ZeroMQError) {
         guard incoming.frameCount == 2, let peer = incoming.peer else { return dropForeign() }
         let header: FrameHeader
         do throws(FrameHeader.Defect) {
@@ -47,7 +47,7 @@ extension Frontend {
 
     // MARK: Calls
 
-    private func acceptRequest(
+    private mutating func acceptRequest(
         _ header: FrameHeader, _ incoming: IncomingMessage, _ session: Session?, _ peer: PeerID,
         on socket: borrowing Socket, at now: MonotonicTime
     ) throws(ZeroMQError) {
@@ -68,12 +68,6 @@ extension Frontend {
             counters.refused.add(.malformedHeader)
             return try sendProtocolError(reason: .malformedHeader, "\(error)", callID: header.id, to: peer, on: socket)
         }
-        if session.calls[header.id] != nil {
-            // An answer would be taken for that of the first call.
-            counters.refused.add(.duplicateCallID)
-            return try sendProtocolError(
-                reason: .duplicateCallID, "a call with this id is in flight", callID: header.id, to: peer, on: socket)
-        }
         if let (reason, error) = admissionFailure(session: session, method: method, payload: incoming.payload) {
             return try refuse(header, reason, error, peer, on: socket)
         }
@@ -85,7 +79,13 @@ extension Frontend {
         let call = Call(
             header: header, extensions: extensions, peer: peer, identity: session.identity, method: method,
             payload: incoming.payload, arrival: now, deadline: deadline, frontend: inbox)
-        session.calls[header.id] = call
+        if let earlier = session.calls.updateValue(call, forKey: header.id) {
+            // An answer would be taken for that of the first call.
+            session.calls[header.id] = earlier
+            counters.refused.add(.duplicateCallID)
+            return try sendProtocolError(
+                reason: .duplicateCallID, "a call with this id is in flight", callID: header.id, to: peer, on: socket)
+        }
         inFlight.insert(call)
         counters.inFlight.set(inFlight.count)
         admitted.append((call, session.lanes.lane(for: method)))
@@ -97,7 +97,7 @@ extension Frontend {
         return Deadline(granted > age ? now.advanced(byMicroseconds: granted - age) : now)
     }
 
-    private func cancel(_ call: Call, on socket: borrowing Socket) throws(ZeroMQError) {
+    private mutating func cancel(_ call: Call, on socket: borrowing Socket) throws(ZeroMQError) {
         guard inFlight.remove(call) else { return }
         abandon(call)
         let isWaiting = call.started == nil

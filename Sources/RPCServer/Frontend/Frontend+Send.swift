@@ -4,17 +4,18 @@ import ZeroMQ
 /// What the frontend sends. It never waits: to a peer that does not read, or is gone, nothing is sent, and that is counted.
 extension Frontend {
     /// Sends what a handler said, unless the call was answered meanwhile.
-    func send(_ answer: Answer, on socket: borrowing Socket) throws(ZeroMQError) {
-        let call = answer.call
+    mutating func sendAnswer(to call: Call, on socket: borrowing Socket) throws(ZeroMQError) {
+        let answer = call.answer
         if answer.status != .ok { dispatcher.statistics[call.method].failed.add() }
         guard inFlight.remove(call) else {
             counters.late.add()
             return
         }
-        guard answer.payload.count <= limits.maxResponseBytes else {
-            return try respond(to: call, responseTooLarge(answer.payload.count), on: socket)
+        let payload = answer.payload ?? Frame()
+        guard payload.count <= limits.maxResponseBytes else {
+            return try respond(to: call, responseTooLarge(payload.count), on: socket)
         }
-        try respond(to: call, answer.status, answer.disposition, answer.payload, on: socket)
+        try respond(to: call, answer.status, answer.disposition, payload, on: socket)
     }
 
     private func responseTooLarge(_ count: Int) -> RPCError {
@@ -24,11 +25,11 @@ extension Frontend {
     }
 
     /// Answers a call that is no longer in the table with a failure of the frontend's own.
-    func respond(to call: Call, _ error: RPCError, on socket: borrowing Socket) throws(ZeroMQError) {
+    mutating func respond(to call: Call, _ error: RPCError, on socket: borrowing Socket) throws(ZeroMQError) {
         try respond(to: call, error.code, error.disposition, Frame(copying: error.statusPayload()), on: socket)
     }
 
-    private func respond(
+    private mutating func respond(
         to call: Call, _ status: StatusCode, _ disposition: Disposition, _ payload: Frame, on socket: borrowing Socket
     ) throws(ZeroMQError) {
         sessions[call.peer]?.calls[call.id] = nil

@@ -5,7 +5,7 @@ import ZeroMQ
 
 /// HELLO and PING.
 extension Frontend {
-    func acceptHello(
+    mutating func acceptHello(
         _ incoming: IncomingMessage, _ peer: PeerID, on socket: borrowing Socket, at now: MonotonicTime
     ) throws(ZeroMQError) {
         // A HELLO on a connection that has a session starts over.
@@ -35,7 +35,7 @@ extension Frontend {
         }
     }
 
-    private func admit(_ hello: Runtime.Hello) throws(RPCError) -> Identity {
+    private mutating func admit(_ hello: Runtime.Hello) throws(RPCError) -> Identity {
         let version = Int32(FrameHeader.version)
         guard hello.minVersion <= version, hello.maxVersion >= version else {
             throw RPCError(
@@ -60,7 +60,7 @@ extension Frontend {
             maxResponseBytes: Int32(clamping: limits.maxResponseBytes))
     }
 
-    func sendPong(id: UInt64, to peer: PeerID, on socket: borrowing Socket, at now: MonotonicTime) throws(ZeroMQError) {
+    mutating func sendPong(id: UInt64, to peer: PeerID, on socket: borrowing Socket, at now: MonotonicTime) throws(ZeroMQError) {
         let pong = Runtime.Pong(
             queueDepth: Int32(clamping: dispatcher.queuedCount),
             oldestAgeUs: Int64(clamping: oldestArrival(at: now).map { now.microseconds(since: $0) } ?? 0),

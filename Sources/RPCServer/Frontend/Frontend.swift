@@ -7,7 +7,7 @@ import ZeroMQ
 /// call's payload, and it never stops reading: what it would not read would wait in buffers where nobody can refuse it.
 ///
 /// Everything in this object belongs to that thread, but for the mailboxes and counters.
-final class Frontend {
+struct Frontend: ~Copyable {
     let configuration: ServerConfiguration
     let limits: ServerLimits
     let methods: MethodTable
@@ -95,17 +95,16 @@ final class Frontend {
     // MARK: The loop
 
     /// Serves until `stopped`.
-    func run(_ socket: borrowing Socket) throws(ZeroMQError) {
+    mutating func run(_ socket: borrowing Socket) throws(ZeroMQError) {
         var poller = Poller()
         _ = poller.add(socket)
         _ = poller.add(fileDescriptor: inbox.fileDescriptor)
         let incoming = IncomingMessage()
-        var inputs: [FrontendInput] = []
         var spinUntil = now
         while state != .stopped {
             now = .now
             let received = try receiveBurst(socket, incoming)
-            let sent = try sendAnswers(socket, &inputs)
+            let sent = try sendAnswers(socket)
             try tick(socket)
             if received || sent {
                 spinUntil = now.advanced(byMicroseconds: Self.spinMicroseconds)
@@ -115,7 +114,7 @@ final class Frontend {
         }
     }
 
-    private func sleep(_ poller: inout Poller) throws(ZeroMQError) {
+    private mutating func sleep(_ poller: inout Poller) throws(ZeroMQError) {
         let isBacklogged = dispatcher.queuedCount > 0
         if inbox.prepareToSleep() { try poller.wait(milliseconds: isBacklogged ? 1 : millisecondsToNextTick) }
         inbox.didWake()
@@ -130,7 +129,7 @@ final class Frontend {
         return next
     }
 
-    private func receiveBurst(_ socket: borrowing Socket, _ incoming: IncomingMessage) throws(ZeroMQError) -> Bool {
+    private mutating func receiveBurst(_ socket: borrowing Socket, _ incoming: IncomingMessage) throws(ZeroMQError) -> Bool {
         var count = 0
         while count < Self.burst, try incoming.receive(from: socket) {
             try accept(incoming, on: socket, at: now)
@@ -143,21 +142,19 @@ final class Frontend {
         return count > 0
     }
 
-    private func sendAnswers(_ socket: borrowing Socket, _ inputs: inout [FrontendInput]) throws(ZeroMQError) -> Bool {
-        inbox.drain(into: &inputs)
-        if inputs.isEmpty { return false }
-        for input in inputs {
+    private mutating func sendAnswers(_ socket: borrowing Socket) throws(ZeroMQError) -> Bool {
+        if inbox.isEmpty { return false }
+        try inbox.drain { (input) throws(ZeroMQError) in
             switch input {
-            case .answer(let answer): try send(answer, on: socket)
+            case .answer(let call): try sendAnswer(to: call, on: socket)
             case .drain: try beginToDrain(socket)
             }
         }
-        inputs.removeAll(keepingCapacity: true)
         return true
     }
 
     /// What happens by time, not by message.
-    private func tick(_ socket: borrowing Socket) throws(ZeroMQError) {
+    private mutating func tick(_ socket: borrowing Socket) throws(ZeroMQError) {
         if let scan = inFlight.nextScan, now >= scan { try expire(socket) }
         if now.microseconds(since: lastSilenceCheck) >= configuration.heartbeatInterval.wholeMicroseconds {
             lastSilenceCheck = now
@@ -167,7 +164,7 @@ final class Frontend {
         if case .draining(let since) = state, isDrained(since: since) { try endDraining(socket) }
     }
 
-    private func expire(_ socket: borrowing Socket) throws(ZeroMQError) {
+    private mutating func expire(_ socket: borrowing Socket) throws(ZeroMQError) {
         for call in inFlight.takeExpired(at: now) {
             abandon(call)
             let place = call.started == nil ? "queue" : "handler"
@@ -177,7 +174,7 @@ final class Frontend {
     }
 
     /// Nobody waits for the call's answer any more.
-    func abandon(_ call: Call) {
+    mutating func abandon(_ call: Call) {
         call.abandon()
         guard call.started == nil else { return }
         abandonedWaiting.calls += 1
@@ -186,7 +183,7 @@ final class Frontend {
 
     /// Takes abandoned calls out of the queues once they are many: half of all that wait, so that the look pays, or large.
     /// Else handlers that are held up would let calls pile up that nobody waits for, unbounded by what is in flight.
-    private func clearQueues() {
+    private mutating func clearQueues() {
         let (calls, bytes) = abandonedWaiting
         guard calls >= Self.clearingCalls && calls * 2 >= dispatcher.queuedCount || bytes >= Self.clearingBytes else { return }
         dispatcher.removeAbandoned()
@@ -198,7 +195,7 @@ final class Frontend {
 
     /// When the oldest waiting call arrived. The look goes through all calls in flight, and a PING costs its sender nothing:
     /// so it is taken at most every `oldestInterval` microseconds.
-    func oldestArrival(at now: MonotonicTime) -> MonotonicTime? {
+    mutating func oldestArrival(at now: MonotonicTime) -> MonotonicTime? {
         if let knownOldest, now.microseconds(since: knownOldest.at) < Self.oldestInterval { return knownOldest.arrival }
         let arrival = inFlight.oldestArrival
         knownOldest = (arrival, now)
@@ -207,13 +204,13 @@ final class Frontend {
 
     private static let oldestInterval: UInt64 = 100_000
 
-    private func forgetSilentSessions() {
+    private mutating func forgetSilentSessions() {
         let limit = configuration.heartbeatInterval.wholeMicroseconds * 3
         for session in sessions.silent(for: limit, at: now) where session.calls.isEmpty { close(session.peer) }
     }
 
     /// Ends a session; what it had queued is dropped, and what runs is told.
-    func close(_ peer: PeerID) {
+    mutating func close(_ peer: PeerID) {
         guard let session = sessions.close(peer) else { return }
         for call in session.calls.values where inFlight.remove(call) {
             abandon(call)
@@ -225,7 +222,7 @@ final class Frontend {
 
     // MARK: Draining
 
-    private func beginToDrain(_ socket: borrowing Socket) throws(ZeroMQError) {
+    private mutating func beginToDrain(_ socket: borrowing Socket) throws(ZeroMQError) {
         state = .draining(since: now)
         for session in sessions.all { _ = try send(FrameHeader(type: .drain), Frame(), to: session.peer, on: socket) }
     }
@@ -243,7 +240,7 @@ final class Frontend {
     private static let farewellMicroseconds: UInt64 = 300_000
     private static let drainCheckMilliseconds = 20
 
-    private func endDraining(_ socket: borrowing Socket) throws(ZeroMQError) {
+    private mutating func endDraining(_ socket: borrowing Socket) throws(ZeroMQError) {
         for call in inFlight.takeAll() {
             abandon(call)
             let disposition: Disposition = call.started == nil ? .notExecuted : .maybe
@@ -262,8 +259,8 @@ final class Frontend {
 
 /// What other threads send to the frontend.
 enum FrontendInput: Sendable {
-    /// A handler has answered a call.
-    case answer(Answer)
+    /// A handler has answered this call.
+    case answer(Call)
     /// Take nothing new, finish, and stop.
     case drain
 }
