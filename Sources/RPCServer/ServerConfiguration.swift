@@ -33,8 +33,8 @@ public struct ServerLimits: Sendable {
     public var maxRequestBytes = 8 << 20
     /// Largest response payload in bytes.
     public var maxResponseBytes = 8 << 20
-    /// Calls in flight in one session. With `controlFrameReserve` it is the socket's send high-water mark, so that an
-    /// honest client never loses a reply to a full pipe.
+    /// Calls in flight in one session. The socket's send high-water mark follows from it and `controlFrameReserve`, so that
+    /// an honest client never loses a reply to a full pipe.
     public var maxInFlightPerSession = 4096
     /// Control frames (PONG, DRAIN, BYE, PROTOCOL_ERROR) that fit beside the replies.
     public var controlFrameReserve = 64

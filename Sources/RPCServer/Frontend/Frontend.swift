@@ -64,7 +64,9 @@ struct Frontend: ~Copyable {
         let limits = configuration.limits
         let socket = try Socket(.router)
         try socket.set(.routerMandatory, 1)
-        try socket.set(.sendHighWaterMark, Int32(clamping: limits.maxInFlightPerSession + limits.controlFrameReserve))
+        // Twice what can be under way to an honest client: the reading end of a pipe says what it took only every half
+        // high-water mark, so that up to half of the places seem taken long after they are free.
+        try socket.set(.sendHighWaterMark, Int32(clamping: 2 * (limits.maxInFlightPerSession + limits.controlFrameReserve)))
         try socket.set(.receiveHighWaterMark, Int32(clamping: limits.maxInFlightPerSession + limits.controlFrameReserve))
         // Above the limit on payloads, which is answered; this one ends the connection.
         try socket.setMaxMessageSize(Int64(limits.maxRequestBytes) * 2)
@@ -108,7 +110,7 @@ struct Frontend: ~Copyable {
             try tick(socket)
             if received || sent {
                 spinUntil = now.advanced(byMicroseconds: Self.spinMicroseconds)
-            } else if now >= spinUntil {
+            } else if state != .stopped, now >= spinUntil {
                 try sleep(&poller)
             }
         }
