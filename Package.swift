@@ -106,7 +106,7 @@ let package = Package(
         .testTarget(
             name: "ProtobufTests", dependencies: ["CEverything", "Protobuf", "ProtoRuntime", "ProtoShop", "ProtoEcho"],
             exclude: ["interop.py"], swiftSettings: strict),
-        .testTarget(name: "RPCTests", dependencies: ["RPC"], swiftSettings: strict),
+        .testTarget(name: "RPCTests", dependencies: ["RPC", "Protobuf", "ProtoRuntime"], swiftSettings: strict),
         .testTarget(
             name: "RuntimeTests", dependencies: ["RPCServer", "RPCClient", "ProtoEcho", "ZeroMQ", "EmbeddedMongoDB", "TestSupport"],
             swiftSettings: strict),
