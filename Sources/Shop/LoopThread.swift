@@ -61,6 +61,14 @@ final class LoopThread: Sendable {
         isRung.store(false, ordering: .sequentiallyConsistent)
     }
 
+    /// Sleeps for `duration` whoever rings, unless the body is to return: between tries that wake-ups must not make a spin.
+    func pause(for duration: Duration) {
+        let end = MonotonicTime.now.advanced(by: duration)
+        while !isStopping, MonotonicTime.now < end {
+            sleep(atMost: .microseconds(Int64(clamping: end.microseconds(since: .now))))
+        }
+    }
+
     /// Asks the body to return, and waits until it has.
     func stop() {
         stopping.store(true, ordering: .releasing)

@@ -30,6 +30,11 @@ final class Notifier: Sendable {
         var storedLow: Int64
         /// When something was last sent or acknowledged.
         var movedAt = MonotonicTime.now
+
+        /// Events that may be sent before more are acknowledged.
+        var room: Int { Limits.notificationWindow - cursor.unacknowledgedCount }
+        /// Whether to send: half a window at once, because whole settlements are read for however few events fit.
+        var hasRoom: Bool { room >= Limits.notificationWindow / 2 }
     }
 
     init(database: ShopDatabase, settlements: SettlementStore, groups: GroupStore, publisher: EventPublisher, logger: Logger) {
@@ -92,15 +97,16 @@ final class Notifier: Sendable {
     func acknowledge(
         _ sequences: [Int64], group: String, member: String, before deadline: Deadline
     ) throws(RPCError) -> Int64 {
-        let acknowledged: Member? = members.withLock { members in
-            guard members[group]?.id == member else { return nil }
-            members[group]?.movedAt = .now
-            _ = members[group]?.cursor.acknowledge(sequences)
-            return members[group]
+        let (acknowledged, wasFull): (Member?, Bool) = members.withLock { members in
+            guard var present = members[group], present.id == member else { return (nil, false) }
+            let wasFull = !present.hasRoom
+            present.movedAt = .now
+            _ = present.cursor.acknowledge(sequences)
+            members[group] = present
+            return (present, wasFull)
         }
         guard let acknowledged else { throw Self.memberUnknown }
-        // There is room in the window again.
-        thread.wake()
+        if wasFull && acknowledged.hasRoom { thread.wake() }
         guard acknowledged.cursor.lowMark > acknowledged.storedLow else { return acknowledged.storedLow }
         let isMember = try database.perform(.write, before: deadline) { client throws(MongoError) in
             try store(acknowledged, client, before: deadline)
@@ -159,7 +165,7 @@ final class Notifier: Sendable {
                 if !hasMore { thread.sleep(atMost: Limits.logPoll) }
             } catch {
                 logger.warning("Completions have to wait for the database", metadata: ["error": "\(error)"])
-                thread.sleep(atMost: backoff.next())
+                thread.pause(for: backoff.next())
             }
         }
         storeLowMarks()
@@ -182,8 +188,7 @@ final class Notifier: Sendable {
     }
 
     private func serve(_ member: Member, end: Int64, _ client: borrowing Client) throws(MongoError) -> Bool {
-        let room = Limits.notificationWindow - member.cursor.unacknowledgedCount
-        guard member.cursor.position < end, room > 0 else {
+        guard member.cursor.position < end, member.hasRoom else {
             resendIfLost(member)
             return false
         }
@@ -194,13 +199,13 @@ final class Notifier: Sendable {
         let isAll = read.count < Limits.logBatch
         let passed = max(read.last?.last ?? 0, isAll ? end : 0)
         let rows = read.flatMap(\.rows).filter { !member.cursor.isAcknowledged($0.sequence) }
-        let events = try rows.prefix(room).map { row throws(MongoError) in
+        let events = try rows.prefix(member.room).map { row throws(MongoError) in
             (sequence: row.sequence, payload: try Self.payload(of: row))
         }
-        let updated = send(events, to: member, passing: rows.count <= room ? passed : nil)
+        let updated = send(events, to: member, passing: rows.count <= member.room ? passed : nil)
         guard let updated else { return false }
         try storeIfFarAhead(updated, client)
-        return updated.cursor.position < end && updated.cursor.unacknowledgedCount < Limits.notificationWindow
+        return updated.cursor.position < end && updated.hasRoom
     }
 
     /// Hands events over, and moves the cursor. Nil where the member has gone meanwhile.

@@ -46,7 +46,7 @@ final class Settler: Sendable {
             } catch {
                 logger.warning("Settling has to wait for the database", metadata: ["error": "\(error)"])
                 lease.doubt()
-                thread.sleep(atMost: backoff.next())
+                thread.pause(for: backoff.next())
             }
         }
     }
@@ -131,8 +131,8 @@ final class Settler: Sendable {
         } catch {
             backlog = Backlog()
             guard !error.isAboutDatabase else { throw error }
-            logger.warning("A batch cannot be settled; trying its orders one by one", metadata: ["error": "\(error)"])
-            try settleOneByOne(batch, epoch, &lease, &troubles, session, client)
+            logger.warning("A batch cannot be settled; trying parts of it", metadata: ["error": "\(error)"])
+            try settleInParts(batch[...], epoch, &lease, &troubles, session, client)
         }
         return false
     }
@@ -155,7 +155,7 @@ final class Settler: Sendable {
     ) throws(MongoError) {
         let asked = MonotonicTime.now
         let outcome = try transaction.run(batch, epoch: epoch, on: session, before: .after(Limits.maxTransactionTime)) {
-            thread.sleep(atMost: $0)
+            thread.pause(for: $0)
             return !thread.isStopping
         }
         switch outcome {
@@ -168,19 +168,25 @@ final class Settler: Sendable {
         }
     }
 
-    /// Settles what can be; what has failed too often is parked, so that it stands in nobody's way.
-    private func settleOneByOne(
-        _ batch: [OrderRecord], _ epoch: Int64, _ lease: inout LeaseState, _ troubles: inout Troubles,
+    /// Settles what can be, by halves: one bad order among hundreds costs some transactions more, not hundreds. What has failed
+    /// too often by itself is parked, so that it stands in nobody's way.
+    private func settleInParts(
+        _ batch: ArraySlice<OrderRecord>, _ epoch: Int64, _ lease: inout LeaseState, _ troubles: inout Troubles,
         _ session: borrowing Session, _ client: borrowing Client
     ) throws(MongoError) {
-        for order in batch {
+        let middle = batch.startIndex + batch.count / 2
+        for part in [batch[..<middle], batch[middle...]] where !part.isEmpty {
             guard case .holding = lease.phase, !thread.isStopping else { return }
             do throws(MongoError) {
-                try settle([order], epoch, &lease, session)
-                troubles.forget(order.id)
+                try settle(Array(part), epoch, &lease, session)
+                for order in part { troubles.forget(order.id) }
             } catch {
                 guard !error.isAboutDatabase else { throw error }
-                if troubles.hasFailedTooOften(order.id) { try park(order.id, "\(error)", client) }
+                if part.count > 1 {
+                    try settleInParts(part, epoch, &lease, &troubles, session, client)
+                } else if let order = part.first, troubles.hasFailedTooOften(order.id) {
+                    try park(order.id, "\(error)", client)
+                }
             }
         }
     }
