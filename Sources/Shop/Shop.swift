@@ -48,19 +48,17 @@ package final class Shop: Sendable {
     }
 
     private init(database: ShopDatabase, tokens: PageTokens, publisher: EventPublisher, configuration: ShopConfiguration) {
-        let logger = database.logger
         let settlements = SettlementStore(database: database.name)
         let orders = OrderStore(database: database.name)
         let reader = OrderReader(orders: orders, settlements: settlements)
-        let waiters = OrderWaiters(database: database, reader: reader, logger: logger)
+        let waiters = OrderWaiters(database: database, reader: reader)
         let notifier = Notifier(
-            database: database, settlements: settlements, groups: GroupStore(database: database.name), publisher: publisher,
-            logger: logger)
+            database: database, settlements: settlements, groups: GroupStore(database: database.name), publisher: publisher)
         let transaction = SettlementTransaction(
             leases: LeaseStore(database: database.name), orders: orders, stock: StockStore(database: database.name),
             settlements: settlements)
         let settler = Settler(
-            pool: database.pool, transaction: transaction, holder: configuration.serverName, logger: logger
+            pool: database.pool, transaction: transaction, holder: configuration.serverName, logger: database.logger
         ) {
             waiters.wake()
             notifier.wake()

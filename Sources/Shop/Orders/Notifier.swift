@@ -1,4 +1,3 @@
-import Logging
 import MongoDB
 import ProtoShop
 import Protobuf
@@ -16,7 +15,6 @@ final class Notifier: Sendable {
     private let settlements: SettlementStore
     private let groups: GroupStore
     private let publisher: EventPublisher
-    private let logger: Logger
     private let thread = LoopThread()
     /// By group id. The thread sends; callers join and acknowledge.
     private let members = Mutex<[String: Member]>([:])
@@ -37,12 +35,11 @@ final class Notifier: Sendable {
         var hasRoom: Bool { room >= Limits.notificationWindow / 2 }
     }
 
-    init(database: ShopDatabase, settlements: SettlementStore, groups: GroupStore, publisher: EventPublisher, logger: Logger) {
+    init(database: ShopDatabase, settlements: SettlementStore, groups: GroupStore, publisher: EventPublisher) {
         self.database = database
         self.settlements = settlements
         self.groups = groups
         self.publisher = publisher
-        self.logger = logger
     }
 
     func start() { thread.start(named: "notifier") { [self] in run() } }
@@ -164,7 +161,7 @@ final class Notifier: Sendable {
                 backoff.reset()
                 if !hasMore { thread.sleep(atMost: Limits.logPoll) }
             } catch {
-                logger.warning("Completions have to wait for the database", metadata: ["error": "\(error)"])
+                database.logger.warning("Completions have to wait for the database", metadata: ["error": "\(error)"])
                 thread.pause(for: backoff.next())
             }
         }
@@ -241,7 +238,7 @@ final class Notifier: Sendable {
             member.movedAt.advanced(by: Limits.acknowledgementTimeout) <= .now,
             publisher.pending(of: member.id) == 0
         else { return }
-        logger.info("Sending unacknowledged completions again", metadata: ["group": "\(member.group.id)"])
+        database.logger.info("Sending unacknowledged completions again", metadata: ["group": "\(member.group.id)"])
         members.withLock { members in
             guard members[member.group.id]?.id == member.id else { return }
             members[member.group.id]?.cursor.rewind()
@@ -266,7 +263,7 @@ final class Notifier: Sendable {
                 }
             } catch {
                 // Harmless: the group passes over the same again.
-                return logger.info("How far the groups have come is not stored", metadata: ["error": "\(error)"])
+                return database.logger.info("How far the groups have come is not stored", metadata: ["error": "\(error)"])
             }
         }
     }

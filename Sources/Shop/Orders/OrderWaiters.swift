@@ -1,4 +1,3 @@
-import Logging
 import MongoDB
 import ProtoShop
 import RPC
@@ -12,10 +11,8 @@ import Synchronization
 final class OrderWaiters: Sendable {
     typealias Call = ServerCall<Orders.WaitOrderRequest, Orders.WaitOrderResponse>
 
-    private let pool: ClientPool
     private let database: ShopDatabase
     private let reader: OrderReader
-    private let logger: Logger
     private let thread = LoopThread()
     private let arrivals = Mutex(Arrivals())
 
@@ -36,11 +33,9 @@ final class OrderWaiters: Sendable {
         var found: OrderReader.Found?
     }
 
-    init(database: ShopDatabase, reader: OrderReader, logger: Logger) {
-        self.pool = database.pool
+    init(database: ShopDatabase, reader: OrderReader) {
         self.database = database
         self.reader = reader
-        self.logger = logger
     }
 
     func start() { thread.start(named: "waiters") { [self] in run() } }
@@ -121,7 +116,7 @@ final class OrderWaiters: Sendable {
         guard !arrived.isEmpty else { return }
         var found: [[String: OrderReader.Found]] = []
         do throws(MongoError) {
-            try pool.withClient { client throws(MongoError) in
+            try database.pool.withClient { client throws(MongoError) in
                 if position == nil { position = try reader.settlements.lastSequence(client, before: .after(Limits.maxQueryTime)) }
                 found = try find(arrived, client)
             }
@@ -143,12 +138,12 @@ final class OrderWaiters: Sendable {
     /// Reads the log on, answers whom it concerns, and those whose time is over.
     private func follow(_ waiting: inout [String: [Waiter]], _ position: inout Int64?) {
         do throws(MongoError) {
-            try pool.withClient { client throws(MongoError) in
+            try database.pool.withClient { client throws(MongoError) in
                 try readLog(&waiting, &position, client)
                 try refreshOverdue(&waiting, client)
             }
         } catch {
-            logger.warning("Waiting calls cannot follow the settlements", metadata: ["error": "\(error)"])
+            database.logger.warning("Waiting calls cannot follow the settlements", metadata: ["error": "\(error)"])
             answerOverdue(&waiting)
         }
     }
