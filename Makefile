@@ -4,6 +4,8 @@
 
 SWIFT_BUILD := swift build -c release
 CACHE := $(or $(ORDERWIRE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/orderwire)
+# One test at a time: those that block a thread of the pool, of which there is one a core, would starve those with deadlines.
+SWIFT_TEST := swift test --disable-xctest --no-parallel
 PEERS := $(patsubst %/Makefile,%,$(wildcard bench/peers/*/Makefile))
 
 setup:                    ## packages, Python tools, mongod, Chinook
@@ -13,7 +15,7 @@ build: setup              ## the release build
 	$(SWIFT_BUILD)
 
 test: setup               ## all tests
-	swift test --disable-xctest
+	$(SWIFT_TEST)
 
 demo: setup               ## a server, 3,503 products, 412 orders, their completions
 	$(SWIFT_BUILD) --product orderwire
@@ -38,8 +40,8 @@ bench-echo: setup         ## calls a second through the whole runtime, beside li
 	@set -e; for peer in $(PEERS); do $(MAKE) -s -C $$peer; done
 	@bench/echo/run
 
-check-long: setup         ## the tests with their long selections
-	ORDERWIRE_LONG=1 swift test --disable-xctest
+check-long: setup         ## the tests five times over, each time with new random seeds
+	@set -e; for round in 1 2 3 4 5; do $(SWIFT_TEST); done
 
 clean:                    ## build folders; what was downloaded stays
 	rm -rf .build examples/*/.build bench/peers/*/build

@@ -118,7 +118,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal"], swiftSettings: strict),
-        .testTarget(name: "OrderwireTests", dependencies: ["orderwire"], swiftSettings: strict),
+        .testTarget(name: "OrderwireTests", dependencies: ["orderwire", "chinook-store", "EmbeddedMongoDB"], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests", dependencies: ["Shop", "RPCClient", "ProtoShop", "MongoDB", "TestSupport"],

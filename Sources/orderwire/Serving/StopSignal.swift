@@ -16,6 +16,8 @@ enum StopSignal {
     /// Catches the signals from now on. A second one ends the process at once, in case the first one's work hangs.
     static func arm() {
         _ = pipe
+        var caught = sigset_t()
+        sigemptyset(&caught)
         for number in [SIGTERM, SIGINT] {
             var action = sigaction()
             action.__sigaction_handler.sa_handler = { number in
@@ -27,7 +29,10 @@ enum StopSignal {
             // One shot: the next signal does what it does by default.
             action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND)) | SA_RESTART
             sigaction(number, &action, nil)
+            sigaddset(&caught, number)
         }
+        // Whoever started this process may have blocked them, and that is inherited.
+        pthread_sigmask(SIG_UNBLOCK, &caught, nil)
         // A reader of standard output that went away is no reason to stop serving.
         signal(SIGPIPE, SIG_IGN)
     }
