@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Logging
 import Terminal
 
@@ -33,6 +34,8 @@ struct Serve: ParsableCommand {
         }
         server.announce()
         server.stop(because: StopSignal.wait())
+        // Not by returning: pools of clients would say goodbye to a mongod that has ended, and wait for its answer.
+        Glibc.exit(0)
     }
 }
 
