@@ -25,7 +25,10 @@ final class Call: IncomingCall, @unchecked Sendable {
     /// 0: nobody answered; 1: a handler did.
     private let isAnswered = Atomic<Bool>(false)
     private let abandoned = Atomic<Bool>(false)
+    /// 0 while it waits; `neverStarts` where it was given up before a worker began with it; else when one did. Decided once,
+    /// so that a call of which somebody was told that it did not run will not run.
     private let startedAt = Atomic<UInt64>(0)
+    private static let neverStarts = UInt64.max
 
     /// What the handler said. Written once, by who set `isAnswered`, before the call is posted to the frontend; read there.
     @exclusivity(unchecked) private(set) var answer = Answer(status: .unknown, disposition: .maybe, payload: nil)
@@ -52,17 +55,22 @@ final class Call: IncomingCall, @unchecked Sendable {
 
     // MARK: The way through the server
 
-    /// A worker begins with it.
-    func start(at time: MonotonicTime) { startedAt.store(time.nanoseconds, ordering: .relaxed) }
-
-    /// When a worker began with it; nil while it waits.
-    var started: MonotonicTime? {
-        let nanoseconds = startedAt.load(ordering: .relaxed)
-        return nanoseconds == 0 ? nil : MonotonicTime(nanoseconds: nanoseconds)
+    /// A worker begins with it; false where it was given up before.
+    func start(at time: MonotonicTime) -> Bool {
+        startedAt.compareExchange(expected: 0, desired: time.nanoseconds, ordering: .relaxed).exchanged
     }
 
-    /// Nobody waits for the answer any more.
-    func abandon() { abandoned.store(true, ordering: .relaxed) }
+    /// When a worker began with it; nil while it waits, and for ever where it was given up before.
+    var started: MonotonicTime? {
+        let nanoseconds = startedAt.load(ordering: .relaxed)
+        return nanoseconds == 0 || nanoseconds == Self.neverStarts ? nil : MonotonicTime(nanoseconds: nanoseconds)
+    }
+
+    /// Nobody waits for the answer any more: where no worker has begun with it, none will.
+    func abandon() {
+        abandoned.store(true, ordering: .relaxed)
+        _ = startedAt.compareExchange(expected: 0, desired: Self.neverStarts, ordering: .relaxed)
+    }
 
     var isAbandoned: Bool { abandoned.load(ordering: .relaxed) }
 

@@ -12,8 +12,14 @@ final class WorkerPool: Sendable {
                 var finished: Dispatcher.Finished?
                 while let batch = dispatcher.next(worker: index, after: finished) {
                     let start = MonotonicTime.now
-                    for call in batch.calls { call.start(at: start) }
-                    Self.carryOut(batch, methods: methods, statistics: dispatcher.statistics[batch.method], logger: logger)
+                    var isWhole = true
+                    for call in batch.calls where !call.start(at: start) { isWhole = false }
+                    // Those that were given up since they were taken must not run: their callers have been told so.
+                    let calls = isWhole ? batch.calls : batch.calls.filter { $0.started != nil }
+                    if !calls.isEmpty {
+                        Self.carryOut(
+                            calls, method: methods[batch.method], statistics: dispatcher.statistics[batch.method], logger: logger)
+                    }
                     finished = Dispatcher.Finished(
                         batch: batch, nanoseconds: MonotonicTime.now.nanoseconds - start.nanoseconds)
                 }
@@ -21,16 +27,13 @@ final class WorkerPool: Sendable {
         }
     }
 
-    private static func carryOut(
-        _ batch: Dispatcher.Batch, methods: MethodTable, statistics: MethodStatistics, logger: Logger
-    ) {
-        let registration = methods[batch.method]
-        statistics.count(batchOf: batch.calls.count)
-        registration.handle(batch.calls)
-        guard !registration.policy.mayPark else { return }
-        for call in batch.calls where !call.hasAnswer && !call.isAbandoned {
+    private static func carryOut(_ calls: [Call], method: MethodRegistration, statistics: MethodStatistics, logger: Logger) {
+        statistics.count(batchOf: calls.count)
+        method.handle(calls)
+        guard !method.policy.mayPark else { return }
+        for call in calls where !call.hasAnswer && !call.isAbandoned {
             let id = String(UInt64.random(in: .min ... .max), radix: 16)
-            logger.error("handler returned without an answer", metadata: ["rpc.method": "\(registration.fullName)", "error.id": "\(id)"])
+            logger.error("handler returned without an answer", metadata: ["rpc.method": "\(method.fullName)", "error.id": "\(id)"])
             call.fail(.internalError(id: id, disposition: .maybe))
         }
     }
