@@ -1,0 +1,43 @@
+import ProtoEcho
+import ProtoRuntime
+import RPC
+import RPCClient
+import Testing
+
+extension Runtime.StatsResponse {
+    /// Whether every frame that was read is accounted for. Only the call that asks may be in flight, and all is quiet.
+    var isBalanced: Bool {
+        receivedCount == answeredCount + refusedCounts.values.reduce(0, +) + droppedCounts.values.reduce(0, +) + Int64(inFlightCount)
+    }
+}
+
+extension RunningServer {
+    func stats() async throws -> Runtime.StatsResponse {
+        let channel = try channel(name: "auditor")
+        defer { channel.close() }
+        return try await Runtime.RuntimeService.Client(channel).stats(Runtime.StatsRequest())
+    }
+
+    /// After whatever was done to it: a normal call works, and received = answered + refused + dropped + in flight.
+    func expectSound(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let channel = try channel(name: "normal")
+        defer { channel.close() }
+        #expect(try await channel.echo("a normal call", timeout: .seconds(10)) == "a normal call", sourceLocation: sourceLocation)
+        // What others sent may still be on its way: ask until the sum holds with no call but this one in flight.
+        let isSound = try await eventually {
+            let seen = try await self.stats()
+            return seen.isBalanced && seen.inFlightCount == 1
+        }
+        let final = try await self.stats()
+        #expect(isSound, "\(final)", sourceLocation: sourceLocation)
+    }
+}
+
+/// The header of a call of the echo method.
+func echoRequest(id: UInt64, sentAt: UInt64 = MonotonicTime.now.microseconds, budget: UInt32 = 0, extensionLength: Int = 0) -> FrameHeader {
+    .request(
+        callID: id, method: Echo.EchoService.echo.id, sentAt: sentAt, budget: budget, extensionLength: UInt16(extensionLength))
+}
+
+/// The payload of a call of the echo method.
+func echoPayload(_ text: String) throws -> [UInt8] { try Echo.EchoRequest(payload: Array(text.utf8)).serializedBytes() }
