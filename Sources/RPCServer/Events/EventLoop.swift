@@ -24,10 +24,15 @@ final class EventLoop {
     /// One member's socket and what waits for it.
     private final class MemberChannel {
         let socket: Socket
+        /// Its ZAP domain: of its own, so that no other channel of this process, past or present, has a say in who comes in.
+        let domain: String
         var waiting = Deque<(sequence: UInt64, payload: [UInt8])>()
         var previous: UInt64 = 0
 
-        init(_ socket: consuming Socket) { self.socket = socket }
+        init(_ socket: consuming Socket, domain: String) {
+            self.socket = socket
+            self.domain = domain
+        }
     }
 
     init(
@@ -67,7 +72,7 @@ final class EventLoop {
             if case .open(_, _, let reply) = command { reply.answer(.failure(EventPublisher.closed)) }
         }
         shared.removeAll()
-        for member in members.keys { authenticator.forget(domain: member) }
+        for channel in members.values { authenticator.forget(domain: channel.domain) }
         members = [:]
     }
 
@@ -78,32 +83,33 @@ final class EventLoop {
         case .publish(let member, let sequence, let payload):
             members[member]?.waiting.append((sequence, payload))
         case .close(let member):
-            members[member] = nil
             shared.remove(member)
-            authenticator.forget(domain: member)
+            if let channel = members.removeValue(forKey: member) { authenticator.forget(domain: channel.domain) }
         case .stop:
             isStopped = true
         }
     }
 
     private func open(_ member: String, _ token: String) -> Result<String, RPCError> {
-        authenticator.allow(domain: member, username: member, password: token)
+        let domain = "orderwire-events-\(UInt64.random(in: .min ... .max))"
+        authenticator.allow(domain: domain, username: member, password: token)
         for _ in endpoints.ports {
             let port = nextPort
             nextPort = port == endpoints.ports.upperBound ? endpoints.ports.lowerBound : port + 1
             do throws(ZeroMQError) {
-                let channel = MemberChannel(try listen(on: port, domain: member))
+                let channel = MemberChannel(try listen(on: port, domain: domain), domain: domain)
                 let former = members.updateValue(channel, forKey: member)
+                if let former { authenticator.forget(domain: former.domain) }
                 shared.add(member, dropped: former?.waiting.count ?? 0)
                 return .success("tcp://\(endpoints.advertisedHost ?? endpoints.host):\(port)")
             } catch {
                 if !error.isAddressInUse {
-                    authenticator.forget(domain: member)
+                    authenticator.forget(domain: domain)
                     return .failure(RPCError(.internalError, reason: "EVENT_CHANNEL_FAILED", "\(error)", disposition: .notExecuted))
                 }
             }
         }
-        authenticator.forget(domain: member)
+        authenticator.forget(domain: domain)
         return .failure(RPCError(
             .resourceExhausted, reason: "EVENT_PORTS_TAKEN",
             "all ports from \(endpoints.ports.lowerBound) to \(endpoints.ports.upperBound) are taken; close other subscriptions or configure more",
