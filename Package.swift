@@ -107,8 +107,13 @@ let package = Package(
             name: "ProtobufTests", dependencies: ["CEverything", "Protobuf", "ProtoRuntime", "ProtoShop", "ProtoEcho"],
             exclude: ["interop.py"], swiftSettings: strict),
         .testTarget(name: "RPCTests", dependencies: ["RPC", "Protobuf", "ProtoRuntime"], swiftSettings: strict),
+        // The other process in the runtime's tests: a server to stop and kill, a victim.
+        .executableTarget(
+            name: "runtime-peer", dependencies: ["RPCServer", "ProtoEcho", "ZeroMQ", .product(name: "Logging", package: "swift-log")],
+            path: "Tests/RuntimePeer", swiftSettings: strict),
         .testTarget(
-            name: "RuntimeTests", dependencies: ["RPCServer", "RPCClient", "ProtoEcho", "ZeroMQ", "EmbeddedMongoDB", "TestSupport"],
+            name: "RuntimeTests",
+            dependencies: ["RPCServer", "RPCClient", "ProtoEcho", "ZeroMQ", "EmbeddedMongoDB", "TestSupport", "runtime-peer"],
             swiftSettings: strict),
         .testTarget(
             name: "ShopTests",
