@@ -131,7 +131,7 @@ import ZeroMQ
         let payload = try Echo.EchoRequest(payload: Array(repeating: 7, count: 200)).serializedBytes()
         let hello = try Runtime.Hello(minVersion: 1, maxVersion: 1, clientName: "deaf").serializedBytes()
         let stream = try TCPStream(port: target)
-        try await onThread {
+        let (sent, count) = try await onThread { () throws -> (Int, Int) in
             // Little room on this side, so that the server's own pipe fills.
             var bytes: Int32 = 4096
             setsockopt(stream.descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
@@ -139,10 +139,11 @@ import ZeroMQ
             try stream.write(TCPStream.message([FrameHeader(type: .hello).bytes, hello]))
             var calls: [UInt8] = []
             for id in 0..<40_000 { calls += TCPStream.message([echoRequest(id: UInt64(id)).bytes, payload]) }
-            try stream.write(calls)
+            return (stream.flood(calls, limit: calls.count, milliseconds: 2000), calls.count)
         }
         let isCounted = try await eventually { try await server.stats().droppedCounts["PEER_FULL"] ?? 0 > 0 }
-        #expect(isCounted)
+        let stats = try await server.stats()
+        #expect(isCounted, "\(sent) of \(count) bytes were taken: \(stats)")
         try await server.expectSound()
         withExtendedLifetime(stream) {}
     }
