@@ -50,6 +50,15 @@ import Testing
             "orders", "watch", "--group", "g", "--after", "0", "--count", "1", "-o", "csv", server: server)
         #expect(watched.output.split(whereSeparator: \.isNewline).last?.hasPrefix("1,") == true)
 
+        // A group has one member: whoever comes later takes it over.
+        let watch = ["orders", "watch", "--group", "taken", "--after", "0", "-o", "jsonl"]
+        let watcher = try orderwire.start(watch, server: server)
+        #expect(watcher.firstLine().contains(#""sequence":"1""#))
+        #expect(try orderwire.start(watch + ["--count", "1"], server: server).waitForEnd().status == 0)
+        let taken = watcher.waitForEnd()
+        #expect(taken.status == 74)
+        #expect(taken.errors.contains("MEMBERSHIP_TAKEN"))
+
         #expect(shop.terminate().status == 0)
     }
 
