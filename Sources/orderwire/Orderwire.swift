@@ -26,6 +26,7 @@ struct Orderwire: AsyncParsableCommand {
 @main
 enum Main {
     static func main() async {
+        StopSignal.unblock()
         var command: (any ParsableCommand)?
         do {
             var parsed = try Orderwire.parseAsRoot()

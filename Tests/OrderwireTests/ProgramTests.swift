@@ -54,10 +54,12 @@ import Testing
         let watch = ["orders", "watch", "--group", "taken", "--after", "0", "-o", "jsonl"]
         let watcher = try orderwire.start(watch, server: server)
         #expect(watcher.firstLine().contains(#""sequence":"1""#))
-        #expect(try orderwire.start(watch + ["--count", "1"], server: server).waitForEnd().status == 0)
+        let successor = try orderwire.start(watch, server: server)
         let taken = watcher.waitForEnd()
         #expect(taken.status == 74)
         #expect(taken.errors.contains("MEMBERSHIP_TAKEN"))
+        successor.process.terminate()
+        #expect(successor.waitForEnd().status == 143)
 
         #expect(shop.terminate().status == 0)
     }

@@ -13,12 +13,20 @@ enum StopSignal {
         return (ends[0], ends[1])
     }()
 
+    private static let numbers = [SIGTERM, SIGINT]
+
+    /// Lets the signals through. Whoever started this process may have blocked them, and that is inherited.
+    static func unblock() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in numbers { sigaddset(&signals, number) }
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    }
+
     /// Catches the signals from now on. A second one ends the process at once, in case the first one's work hangs.
     static func arm() {
         _ = pipe
-        var caught = sigset_t()
-        sigemptyset(&caught)
-        for number in [SIGTERM, SIGINT] {
+        for number in numbers {
             var action = sigaction()
             action.__sigaction_handler.sa_handler = { number in
                 let saved = errno
@@ -29,10 +37,7 @@ enum StopSignal {
             // One shot: the next signal does what it does by default.
             action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND)) | SA_RESTART
             sigaction(number, &action, nil)
-            sigaddset(&caught, number)
         }
-        // Whoever started this process may have blocked them, and that is inherited.
-        pthread_sigmask(SIG_UNBLOCK, &caught, nil)
         // A reader of standard output that went away is no reason to stop serving.
         signal(SIGPIPE, SIG_IGN)
     }
