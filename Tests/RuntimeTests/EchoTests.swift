@@ -69,6 +69,18 @@ import ZeroMQ
         #expect(try await channel.echo("next") == "next")
     }
 
+    /// What fits the announced limits fits the codec's, too.
+    @Test func theLargestPayloadIsUnderstoodAtBothEnds() async throws {
+        let server = try RunningServer.start(EchoHandlers.plain)
+        let channel = try server.channel()
+        // A tag and four bytes of length stand before it.
+        let payload = [UInt8](repeating: 7, count: ServerLimits().maxRequestBytes - 5)
+        let answer = try await channel.echo.echo(Echo.EchoRequest(payload: payload), options: CallOptions(timeout: .seconds(20)))
+        #expect(answer.payload == payload)
+        channel.close()
+        server.stop()
+    }
+
     @Test func metadataAndTraceReachTheHandler() async throws {
         let seen = Shared<[String]>([])
         let server = try RunningServer.start(EchoHandlers(.unary { (request, context) throws(RPCError) in

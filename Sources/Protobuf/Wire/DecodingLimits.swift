@@ -14,11 +14,11 @@ public struct DecodingLimits: Sendable, Hashable {
 
     /// Limits with the given differences from the default.
     public init(
-        maxBytes: Int = 4 << 20,  // the runtime's largest payload
+        maxBytes: Int = 8 << 20,  // the runtime's largest payload
         maxElements: Int = 50_000,  // 1,000 products are 14,000; 10,000 acknowledged numbers fit as well
         maxDepth: Int = 32,  // ours go to 4
-        maxStringBytes: Int = 4 << 20,  // a field's own limit is the service's business
-        maxArenaBytes: Int = 16 << 20  // maxElements of the largest message of ours, and maxBytes
+        maxStringBytes: Int = 8 << 20,  // a field's own limit is the service's business
+        maxArenaBytes: Int = 24 << 20  // maxElements of the largest message of ours, and maxBytes
     ) {
         self.maxBytes = maxBytes
         self.maxElements = maxElements
