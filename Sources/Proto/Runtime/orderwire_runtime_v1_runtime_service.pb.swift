@@ -31,7 +31,7 @@ extension Runtime.StatsRequest {
 
 extension Runtime {
     /// StatsResponse holds the counters since the start. Numbers only grow unless their comment says otherwise.
-    /// received = answered + refused + dropped + in flight at every instant.
+    /// received = answered + refused + dropped + in flight, but for what happens while they are read.
     public struct StatsResponse: Message {
         /// When the server started.
         public var startTime: WellKnown.Timestamp? = nil
@@ -41,7 +41,7 @@ extension Runtime {
         public var serverEpoch: UInt32 = 0
         /// Sessions that are open now. Goes up and down.
         public var sessionCount: Int32 = 0
-        /// REQUEST frames that were read.
+        /// Requests that were read, and messages that are none but were refused or dropped.
         public var receivedCount: Int64 = 0
         /// Calls that got an answer from a handler, or from the deadline.
         public var answeredCount: Int64 = 0

@@ -3,7 +3,7 @@
 public import ProtoRuntime
 
 extension Runtime {
-    /// HealthService tells whether a server can do its work. It is answered before all other calls.
+    /// HealthService tells whether a server can do its work.
     public enum HealthService {
         /// Full protobuf name.
         public static let name = "orderwire.runtime.v1.HealthService"

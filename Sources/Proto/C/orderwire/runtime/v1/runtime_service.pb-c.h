@@ -64,7 +64,7 @@ struct  Orderwire__Runtime__V1__StatsResponse__DroppedCountsEntry
 
 /*
  * StatsResponse holds the counters since the start. Numbers only grow unless their comment says otherwise.
- * received = answered + refused + dropped + in flight at every instant.
+ * received = answered + refused + dropped + in flight, but for what happens while they are read.
  */
 struct  Orderwire__Runtime__V1__StatsResponse
 {
@@ -86,7 +86,7 @@ struct  Orderwire__Runtime__V1__StatsResponse
    */
   int32_t session_count;
   /*
-   * REQUEST frames that were read.
+   * Requests that were read, and messages that are none but were refused or dropped.
    */
   int64_t received_count;
   /*
