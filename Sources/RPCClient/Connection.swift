@@ -15,7 +15,7 @@ enum ConnectionCommand: Sendable {
 ///
 /// libzmq is given only what can leave at once (ZMQ_IMMEDIATE): a call that would wait in its buffers could neither be timed
 /// out nor told apart from one that was sent. What was sent and not answered when the connection goes is ended as MAYBE.
-final class Connection {
+struct Connection: ~Copyable {
     private let endpoint: String
     private let name: String
     private let configuration: ChannelConfiguration
@@ -32,6 +32,8 @@ final class Connection {
     /// libzmq took nothing more at the last try: the server does not read as fast as this side sends.
     private var isBlocked = false
     private let header = Frame()
+    /// What is being sent; sending empties it.
+    private let outgoing = Frame()
 
     private enum Phase: Equatable {
         /// No connection.
@@ -76,7 +78,7 @@ final class Connection {
         endpoint: String, name: String, configuration: ChannelConfiguration, commands: Mailbox<ConnectionCommand>,
         started: StartSignal
     ) {
-        let connection = Connection(endpoint: endpoint, name: name, configuration: configuration, commands: commands)
+        var connection = Connection(endpoint: endpoint, name: name, configuration: configuration, commands: commands)
         var isStarted = false
         while !connection.isClosed {
             do throws(ZeroMQError) {
@@ -93,7 +95,7 @@ final class Connection {
     }
 
     /// Serves with a new socket until the channel is closed or the server was silent for too long.
-    private func connectAndServe(didConnect: () -> Void) throws(ZeroMQError) {
+    private mutating func connectAndServe(didConnect: () -> Void) throws(ZeroMQError) {
         let socket = try Socket(.dealer)
         try socket.set(.immediate, 1)
         try socket.set(.reconnectInterval, Self.reconnectMilliseconds)
@@ -119,7 +121,7 @@ final class Connection {
     }
 
     /// Does what can be done without waiting; false where this socket is no longer of use.
-    private func step(_ socket: borrowing Socket, _ monitor: borrowing ConnectionMonitor) throws(ZeroMQError) -> Bool {
+    private mutating func step(_ socket: borrowing Socket, _ monitor: borrowing ConnectionMonitor) throws(ZeroMQError) -> Bool {
         now = .now
         while let event = try monitor.next() { note(event) }
         if case .greeting(isSent: false) = phase { try sayHello(on: socket) }
@@ -137,7 +139,7 @@ final class Connection {
         return try checkLiveness(on: socket)
     }
 
-    private func note(_ event: ConnectionEvents) {
+    private mutating func note(_ event: ConnectionEvents) {
         if event == .handshakeSucceeded {
             phase = .greeting(isSent: false)
             lastHeard = now
@@ -163,7 +165,7 @@ final class Connection {
         return calls.inFlightCount < terms.maxInFlight
     }
 
-    private func sendWaiting(on socket: borrowing Socket) throws(ZeroMQError) {
+    private mutating func sendWaiting(on socket: borrowing Socket) throws(ZeroMQError) {
         isBlocked = false
         guard case .ready(let terms) = phase else { return }
         while calls.inFlightCount < terms.maxInFlight, let call = calls.nextToSend() {
@@ -191,7 +193,9 @@ final class Connection {
             return try socket.send(copying: UnsafeRawBufferPointer(bytes), more: true)
         }
         guard outcome == .sent else { return false }
-        return try socket.send(call.payload.sharedCopy(), more: false) == .sent
+        // The call keeps its payload: a server that did not execute it may ask for it again.
+        call.payload.share(with: outgoing)
+        return try socket.send(outgoing, more: false) == .sent
     }
 
     private func sendControl(_ type: FrameType, id: UInt64 = 0, payload: Frame = Frame(), on socket: borrowing Socket) throws(ZeroMQError) -> Bool {
@@ -201,7 +205,7 @@ final class Connection {
         return try socket.send(payload, more: false) == .sent
     }
 
-    private func sayHello(on socket: borrowing Socket) throws(ZeroMQError) {
+    private mutating func sayHello(on socket: borrowing Socket) throws(ZeroMQError) {
         let version = Int32(FrameHeader.version)
         let hello = Runtime.Hello(
             minVersion: version, maxVersion: version, clientName: name, features: [], userAgent: configuration.userAgent)
@@ -218,7 +222,7 @@ final class Connection {
 
     // MARK: Receiving
 
-    private func receiveBurst(from socket: borrowing Socket) throws(ZeroMQError) {
+    private mutating func receiveBurst(from socket: borrowing Socket) throws(ZeroMQError) {
         for _ in 0..<Self.burst {
             var outcome = try socket.receive(into: header)
             if outcome == .wouldBlock { return }
@@ -235,7 +239,7 @@ final class Connection {
     }
 
     /// A frame that cannot be read is skipped: its call, if it was for one, ends by its deadline.
-    private func accept(_ payload: Frame) {
+    private mutating func accept(_ payload: Frame) {
         let header: FrameHeader
         do throws(FrameHeader.Defect) {
             header = try FrameHeader(self.header.unsafeBytes)
@@ -255,7 +259,7 @@ final class Connection {
         }
     }
 
-    private func end(_ header: FrameHeader, _ payload: Frame) {
+    private mutating func end(_ header: FrameHeader, _ payload: Frame) {
         guard let call = calls.take(id: header.id) else { return }
         guard header.status != .ok else { return call.end(.success(payload)) }
         let error = RPCError(header: header, payload: payload.unsafeBytes)
@@ -274,14 +278,14 @@ final class Connection {
     }
 
     /// The server vouches that the call was not executed: it goes into the next session, in its remaining time.
-    private func sendAgain(_ call: ClientCall) {
+    private mutating func sendAgain(_ call: ClientCall) {
         if call.isCancelled { return call.end(.failure(cancelled)) }
         call.id = 0
         call.sendBy = min(call.deadline.time, now.advanced(by: configuration.connectTimeout))
         calls.wait(call)
     }
 
-    private func openSession(_ payload: Frame) {
+    private mutating func openSession(_ payload: Frame) {
         do throws(DecodingError) {
             let ack = try Runtime.HelloAck(serializedBytes: payload.unsafeBytes)
             phase = .ready(SessionTerms(
@@ -295,7 +299,7 @@ final class Connection {
         }
     }
 
-    private func acceptProtocolError(_ header: FrameHeader, _ payload: Frame) {
+    private mutating func acceptProtocolError(_ header: FrameHeader, _ payload: Frame) {
         let error = RPCError(header: header, payload: payload.unsafeBytes)
         if let call = calls.take(id: header.id) {
             call.end(.failure(error))
@@ -305,14 +309,15 @@ final class Connection {
     }
 
     /// The server does not want this client: the calls that wait learn why. Later ones try again.
-    private func failGreeting(_ error: RPCError) {
+    private mutating func failGreeting(_ error: RPCError) {
         phase = .greeting(isSent: true)
         for call in calls.takeWaiting() { call.end(.failure(error)) }
     }
 
     // MARK: Commands
 
-    private func obeyCommands(on socket: borrowing Socket) throws(ZeroMQError) {
+    private mutating func obeyCommands(on socket: borrowing Socket) throws(ZeroMQError) {
+        let commands = self.commands
         try commands.drain { (command) throws(ZeroMQError) in try obey(command, on: socket) }
         if isClosed {
             // Nothing can be posted after this: what would come later would never be answered.
@@ -321,7 +326,7 @@ final class Connection {
         }
     }
 
-    private func obey(_ command: ConnectionCommand, on socket: borrowing Socket) throws(ZeroMQError) {
+    private mutating func obey(_ command: ConnectionCommand, on socket: borrowing Socket) throws(ZeroMQError) {
         switch command {
         case .start(let call): start(call)
         case .cancel(let call): try cancel(call, on: socket)
@@ -329,7 +334,7 @@ final class Connection {
         }
     }
 
-    private func start(_ call: ClientCall) {
+    private mutating func start(_ call: ClientCall) {
         call.hasStarted = true
         if call.isCancelled {
             call.end(.failure(cancelled))
@@ -348,7 +353,7 @@ final class Connection {
         }
     }
 
-    private func cancel(_ call: ClientCall, on socket: borrowing Socket) throws(ZeroMQError) {
+    private mutating func cancel(_ call: ClientCall, on socket: borrowing Socket) throws(ZeroMQError) {
         call.isCancelled = true
         // A task that is cancelled already posts this before it starts the call: then `start` ends it.
         guard call.hasStarted, !call.isDone else { return }
@@ -369,7 +374,7 @@ final class Connection {
 
     // MARK: Time
 
-    private func expire() {
+    private mutating func expire() {
         let expired = calls.takeExpired(at: now)
         for call in expired.inFlight { call.end(.failure(.deadlineExceeded(at: "client", disposition: .maybe))) }
         for call in expired.waiting {
@@ -386,7 +391,7 @@ final class Connection {
     }
 
     /// Sends PING where it is due; false where the server did not answer one in time.
-    private func checkLiveness(on socket: borrowing Socket) throws(ZeroMQError) -> Bool {
+    private mutating func checkLiveness(on socket: borrowing Socket) throws(ZeroMQError) -> Bool {
         let heartbeat: UInt64
         switch phase {
         case .ready(let terms), .draining(let terms):
@@ -437,7 +442,7 @@ final class Connection {
 
     // MARK: Ends
 
-    private func endInFlight(_ text: String) {
+    private mutating func endInFlight(_ text: String) {
         for call in calls.takeInFlight() {
             call.end(.failure(RPCError(
                 .unavailable, reason: "CONNECTION_LOST", text + " while the call was in flight; it may have run",
@@ -445,7 +450,7 @@ final class Connection {
         }
     }
 
-    private func endAll(_ error: RPCError) {
+    private mutating func endAll(_ error: RPCError) {
         for call in calls.takeInFlight() { call.end(.failure(error)) }
         var unsent = error
         unsent.disposition = .notExecuted
