@@ -126,7 +126,11 @@ let package = Package(
         .testTarget(name: "OrderwireTests", dependencies: ["orderwire", "chinook-store", "EmbeddedMongoDB"], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["Shop", "RPCClient", "ProtoShop", "MongoDB", "TestSupport"],
+            name: "EndToEndTests",
+            dependencies: [
+                "orderwire", "ShopClient", "RPCClient", "ProtoShop", "ProtoRuntime", "MongoDB", "EmbeddedMongoDB", "ChinookData", "TestSupport",
+                "CLinux",
+            ],
             swiftSettings: strict),
     ]
 )

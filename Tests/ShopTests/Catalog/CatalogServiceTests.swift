@@ -14,7 +14,7 @@ import Testing
 struct CatalogServiceTests {
     @Test("Chinook: known counts, pages by number and by token, and tokens that outlive the server")
     func chinook() async throws {
-        let chinook = try Chinook(fixture: Chinook.fixtureData(), stock: 1000)
+        let chinook = try Chinook(fixture: chinookFixture(), stock: 1000)
         #expect(chinook.products.count == 3503)
         #expect(Set(chinook.products.map(\.category)).count == 25)
         let shop = try RunningShop()
@@ -221,14 +221,5 @@ struct CatalogServiceTests {
             #expect(error?.disposition == .notExecuted)
             #expect(error?.retryDelay == Limits.databaseRetryDelay)
         }
-    }
-}
-
-extension Chinook {
-    /// The fixture that `make setup` put into the cache.
-    static func fixtureData() throws -> Data {
-        func value(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
-        let cache = value("ORDERWIRE_CACHE") ?? (value("XDG_CACHE_HOME") ?? (value("HOME") ?? "") + "/.cache") + "/orderwire"
-        return try Data(contentsOf: URL(filePath: cache + "/chinook.json"))
     }
 }

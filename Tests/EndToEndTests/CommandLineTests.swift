@@ -1,0 +1,243 @@
+import FoundationEssentials
+import ProtoShop
+import RPC
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// The program's verbs as scripts use them: exit codes, forms of output, where errors go.
+    @Suite struct CommandLineTests {
+        @Test func everyVerbAgainstAServer() async throws {
+            try await ServerProcess.with(.external(uri: TestMongo.shared.uri)) { server in
+                let shell = Shell(server)
+                try await importsProducts(shell)
+                try await listsAndGetsProducts(shell)
+                try await failedCallsHaveTheirCodes(shell)
+                try await sameKeySaysReplayed(shell)
+                try await watchReceives(shell)
+                try await healthAnswers(shell)
+                try await firstServerThatAnswersIsUsed(server)
+            }
+        }
+
+        private func importsProducts(_ shell: Shell) async throws {
+            let csv = #"""
+                id,name,category,price,currency,stock
+                a,"Comma, the ""best""",Rock,1.98,USD,10
+                b,Plain,Metal,0.99,USD,20
+
+                """#
+            let imported = try await shell.run("products", "import", "-", "--format", "csv", input: csv)
+            #expect(imported.end == .exited(0), "\(imported.errors)")
+            #expect(imported.output == "2 inserted, 0 replaced, 0 refused\n")
+            let lines = #"{"id":"b","name":"Plain","category":"Metal","price":{"currencyCode":"USD","nanos":990000000},"stock":"20"}"#
+            let again = try await shell.run("products", "import", "-", "-o", "json", input: lines + "\n")
+            #expect(again.output == #"{"inserted":0,"replaced":1,"refused":0}"# + "\n", "\(again.errors)")
+            let bad = try await shell.run("products", "import", "-", input: #"{"id":"no good","name":"x"}"# + "\n")
+            #expect(bad.end == .exited(67), "\(bad.errors)")
+        }
+
+        private func listsAndGetsProducts(_ shell: Shell) async throws {
+            let table = try await shell.run("products", "list")
+            #expect(table.end == .exited(0))
+            #expect(table.lines.map { $0.split(separator: " ").first } == ["ID", "a", "b"])
+            #expect(table.errors == "2 products, page 1 of 1\n")
+
+            let json = try await shell.json("products", "list", "--category", "ROCK", "-o", "json")
+            #expect(json.string("totalSize") == "1", "int64 is a string")
+            let lines = try await shell.run("products", "list", "--order-by", "price", "-o", "jsonl")
+            #expect(try lines.lines.map { try JSON(String($0)).string("id") } == ["b", "a"])
+            #expect(lines.errors == "")
+            let csv = try await shell.run("products", "list", "-o", "csv")
+            #expect(csv.output == [
+                "id,name,category,price,currency,stock", #"a,"Comma, the ""best""",Rock,1.98,USD,10"#, "b,Plain,Metal,0.99,USD,20", "",
+            ].joined(separator: "\r\n"))
+
+            let first = try await shell.json("products", "list", "--page-size", "1", "-o", "json")
+            let token = try #require(first.string("nextPageToken"))
+            let second = try await shell.run("products", "list", "--page-size", "1", "--page-token", token, "-o", "jsonl")
+            #expect(try second.lines.map { try JSON(String($0)).string("id") } == ["b"])
+
+            let product = try await shell.json("products", "get", "a", "-o", "json")
+            #expect(product["product"]?.string("name") == #"Comma, the "best""#)
+        }
+
+        private func failedCallsHaveTheirCodes(_ shell: Shell) async throws {
+            let usages = [["products", "list", "--page", "x"], ["orders", "submit"], ["nonsense"], ["orders", "submit", "--item", "a"]]
+            for usage in usages {
+                let refused = try await shell.run(usage)
+                #expect(refused.end == .exited(64) && refused.output == "", "\(usage)")
+            }
+            let invalid = try await shell.run("products", "list", "--page-size", "-1")
+            #expect(invalid.end == .exited(67) && invalid.errors.hasPrefix("orderwire: INVALID_ARGUMENT INVALID_FIELD: "))
+            let both = try await shell.run("products", "list", "--page", "1", "--page-token", "x", "-o", "json")
+            #expect(both.end == .exited(67) && both.output == "")
+
+            let missing = try await shell.run("products", "get", "nosuch", "-o", "json")
+            #expect(missing.end == .exited(69) && missing.output == "")
+            let error = try #require(try JSON(missing.errors)["error"])
+            #expect(error.string("code") == "NOT_FOUND" && error.string("disposition") == "EXECUTED")
+            #expect(try await shell.run("orders", "get", "AAAAAAAAAAAAAAAAAAAAAAAAAA").end == .exited(69))
+
+            let away = try await shell.run("products", "list", "--server", ServerProcess.freeEndpoint(), "--timeout", "300ms", "-o", "csv")
+            #expect(away.end == .exited(78) || away.end == .exited(68), "\(away.errors)")
+            #expect(try JSON(away.errors)["error"]?.string("disposition") == "NOT_EXECUTED")
+        }
+
+        private func sameKeySaysReplayed(_ shell: Shell) async throws {
+            let arguments = ["orders", "submit", "--item", "a=2", "--item", "b=1", "--key", "basket-1", "-o", "json"]
+            let first = try await shell.json(arguments + ["--wait", "--timeout", "60s"])
+            let order = try #require(first["order"])
+            #expect(order.string("state") == "ORDER_STATE_FULFILLED")
+            #expect(first["replayed"] == nil)
+            let again = try await shell.json(arguments)
+            #expect(again["replayed"] == .bool(true))
+            #expect(again["order"]?.string("id") == order.string("id"))
+            let people = try await shell.run(Array(arguments.dropLast(2)))
+            #expect(people.errors == "This key had been submitted before; this is that order.\n")
+
+            let other = try await shell.run("orders", "submit", "--item", "a=3", "--key", "basket-1", "-o", "json")
+            #expect(other.end == .exited(70))
+            #expect(try JSON(other.errors)["error"]?.string("reason") == "IDEMPOTENCY_KEY_REUSED")
+
+            let id = try #require(order.string("id"))
+            #expect(try await shell.json("orders", "get", id, "-o", "json")["order"]?.string("sequence") == order.string("sequence"))
+            #expect(try await shell.json("orders", "wait", id, "-o", "json")["order"]?.string("state") == "ORDER_STATE_FULFILLED")
+            // Somebody else's order is as good as none.
+            let foreign = try await shell.run("orders", "get", id, "--client", "somebody-else")
+            #expect(foreign.end == .exited(69))
+        }
+
+        private func watchReceives(_ shell: Shell) async throws {
+            let watch = try await shell.start("orders", "watch", "--group", "mailer", "--after", "0", "--count", "2", "-o", "jsonl")
+            let first = try JSON(try #require(await watch.nextLine()))
+            #expect(first.string("idempotencyKey") == "basket-1", "what was there before")
+            #expect(try await shell.run("orders", "submit", "--item", "a=1", "--key", "basket-2").end == .exited(0))
+            let second = try JSON(try #require(await watch.nextLine()))
+            #expect(second.string("idempotencyKey") == "basket-2" && second.string("state") == "ORDER_STATE_FULFILLED")
+            #expect(await watch.ended() == .exited(0))
+
+            // Ctrl-C stops at once.
+            let endless = try await shell.start("orders", "watch", "--group", "endless", "--after", "0")
+            #expect(await endless.nextLine() != nil)
+            endless.signal(2)
+            let end = await endless.ended()
+            #expect(end == .killed(2) || end == .exited(130))
+        }
+
+        private func healthAnswers(_ shell: Shell) async throws {
+            let healthy = try await shell.run("health")
+            #expect(healthy.end == .exited(0) && healthy.output == "SERVING\n")
+            #expect(try await shell.json("health", "-o", "json").string("status") == "SERVING")
+            let nobody = try await shell.run("health", "--server", ServerProcess.freeEndpoint(), "--timeout", "300ms")
+            #expect(nobody.end == .exited(4) && nobody.output == "")
+            let impatient = try await shell.run("health", "--server", ServerProcess.freeEndpoint(), "--wait", "300ms")
+            #expect(impatient.end == .exited(4))
+
+            // Asked before the server is started.
+            let endpoint = ServerProcess.freeEndpoint()
+            let waiting = try await ChildProcess.start(Program.path, ["health", "--server", endpoint, "--wait", "60s"])
+            try await ServerProcess.with(.external(uri: TestMongo.shared.uri), at: endpoint) { _ in
+                #expect(await waiting.ended() == .exited(0))
+            }
+        }
+
+        private func firstServerThatAnswersIsUsed(_ server: ServerProcess) async throws {
+            let list = "\(ServerProcess.freeEndpoint()),\(server.endpoint)"
+            #expect(try await Program.run(["products", "get", "a"], environment: ["ORDERWIRE_SERVER": list]).end == .exited(0))
+            // The flag wins over the environment.
+            let environment = ["ORDERWIRE_SERVER": ServerProcess.freeEndpoint()]
+            #expect(try await Program.run(["health", "--server", server.endpoint], environment: environment).end == .exited(0))
+        }
+
+        @Test func itsFaceWithoutAServer() async throws {
+            let version = try await Program.run(["version"])
+            #expect(version.end == .exited(0) && version.output.hasPrefix("orderwire "))
+            let help = try await Program.run(["orders", "submit", "--help"])
+            #expect(help.end == .exited(0) && help.output.contains("Examples:"))
+            for arguments in [["--mongodb", "mysql://x"], ["--listen", "nowhere"], ["--workers", "0"], ["--events", "tcp://x"]] {
+                let refused = try await Program.run(["serve"] + arguments)
+                #expect(refused.end == .exited(64) && refused.output == "", "\(arguments)")
+            }
+        }
+
+        @Test func aServerThatCannotStartSaysWhy() async throws {
+            // Nobody listens there.
+            let away = try await Program.run(["serve", "--listen", ServerProcess.freeEndpoint(), "--mongodb", "mongodb://127.0.0.1:9"])
+            #expect(away.end == .exited(1))
+            #expect(away.errors.contains("orderwire: the server cannot start: "))
+            try await ServerProcess.with(.external(uri: TestMongo.shared.uri)) { server in
+                let taken = try await Program.run(["serve", "--listen", server.endpoint, "--mongodb", TestMongo.shared.uri])
+                #expect(taken.end == .exited(1))
+                #expect(taken.errors.contains("the server cannot start"))
+            }
+        }
+    }
+}
+
+/// Runs verbs against a server.
+private struct Shell {
+    let environment: [String: String]
+
+    struct Failed: Error { var result: Program.Result }
+
+    init(_ server: ServerProcess) {
+        environment = ["ORDERWIRE_SERVER": server.endpoint, "ORDERWIRE_CLIENT": "shell", "ORDERWIRE_TIMEOUT": "30s"]
+    }
+
+    func run(_ arguments: [String], input: String = "") async throws -> Program.Result {
+        try await Program.run(arguments, environment: environment, input: input)
+    }
+
+    func run(_ arguments: String..., input: String = "") async throws -> Program.Result { try await run(arguments, input: input) }
+
+    /// Runs a verb that is to succeed, and to print one JSON value.
+    func json(_ arguments: [String]) async throws -> JSON {
+        let result = try await run(arguments)
+        guard result.end == .exited(0) else { throw Failed(result: result) }
+        return try JSON(result.output)
+    }
+
+    func json(_ arguments: String...) async throws -> JSON { try await json(arguments) }
+
+    func start(_ arguments: String...) async throws -> ChildProcess {
+        try await ChildProcess.start(Program.path, arguments, environment: environment)
+    }
+}
+
+/// Any JSON value, as a program that knows nothing of ours reads it.
+private enum JSON: Decodable, Equatable {
+    case object([String: JSON])
+    case array([JSON])
+    case string(String)
+    case number(Double)
+    case bool(Bool)
+    case null
+
+    init(_ text: String) throws { self = try JSONDecoder().decode(JSON.self, from: Data(text.utf8)) }
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let bool = try? container.decode(Bool.self) {
+            self = .bool(bool)
+        } else if let number = try? container.decode(Double.self) {
+            self = .number(number)
+        } else if let string = try? container.decode(String.self) {
+            self = .string(string)
+        } else if let array = try? container.decode([JSON].self) {
+            self = .array(array)
+        } else {
+            self = .object(try container.decode([String: JSON].self))
+        }
+    }
+
+    subscript(key: String) -> JSON? {
+        if case .object(let members) = self { members[key] } else { nil }
+    }
+
+    func string(_ key: String) -> String? {
+        if case .string(let text) = self[key] { text } else { nil }
+    }
+}

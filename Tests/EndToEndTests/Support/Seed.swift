@@ -1,0 +1,27 @@
+import Glibc
+
+/// Random numbers that can be had again: a run prints its seed, and `ORDERWIRE_SEED` repeats it.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    /// SplitMix64.
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+enum Seeds {
+    static var isLong: Bool { getenv("ORDERWIRE_LONG").map { String(cString: $0) } == "1" }
+
+    /// `count` seeds, `long` in a long run: other ones in every run, or the one to repeat.
+    static func fresh(_ count: Int, long: Int) -> [UInt64] {
+        if let given = getenv("ORDERWIRE_SEED"), let seed = UInt64(String(cString: given)) { return [seed] }
+        return (0..<(isLong ? long : count)).map { _ in UInt64.random(in: 0...UInt64(UInt32.max)) }
+    }
+}
