@@ -5,8 +5,8 @@ import ZeroMQ
 
 /// Brings waiting calls and free workers together.
 ///
-/// Methods that have work and may run are served in turn; inside a method its clients are. A free worker takes a whole
-/// batch, without a timer: alone, a call is a batch of one; while workers are busy, batches grow by themselves.
+/// Methods that have work and may run are served in turn; inside a method its clients are. A free worker takes what is
+/// there, be it a single call, and nobody waits for more to come: batches are large only where workers are behind.
 final class Dispatcher: Sendable {
     private struct State {
         var queues: [MethodQueue]

@@ -29,8 +29,8 @@ struct SubmitOrders: Sendable {
     func callAsFunction(_ calls: [Call]) {
         let entries = merge(calls)
         guard !entries.isEmpty else { return }
-        // A batch runs under the server's own limit, never under that of its shortest member, who is answered at its
-        // deadline by the runtime.
+        // The database gets the same time for every batch, however little one of its calls has left: the runtime answers
+        // that one at its deadline.
         let outcomes = store(entries.map(\.record), before: .after(Limits.maxQueryTime))
         var stored = false
         for (entry, outcome) in zip(entries, outcomes) {
