@@ -1,5 +1,3 @@
-import RPC
-
 /// The orders in which products can be listed: the allowed table, each with its index.
 enum ProductOrder: UInt8, Sendable, CaseIterable {
     case name = 1
