@@ -20,15 +20,19 @@ final class RunningShop: Sendable {
     private let server: Server
     private let publisher: EventPublisher
 
-    init(database: String = TestMongo.freshDatabase().name, configuration: ShopConfiguration = .init()) throws {
+    /// - Parameter mongod: the shared one, or the one that is for failures.
+    init(
+        database: String = TestMongo.freshDatabase().name, on mongod: EmbeddedMongod = TestMongo.shared,
+        configuration: ShopConfiguration = .init()
+    ) throws {
         self.database = database
         appName = "shop_\(OpaqueID.make())"
         var configuration = configuration
         configuration.database = database
         var logger = Logger(label: "shop")
         logger.logLevel = .critical
-        calls = try ClientPool(uri: TestMongo.shared.uri, appName: appName, timeouts: .calls)
-        background = try ClientPool(uri: TestMongo.shared.uri, appName: appName, timeouts: .background)
+        calls = try ClientPool(uri: mongod.uri, appName: appName, timeouts: .calls)
+        background = try ClientPool(uri: mongod.uri, appName: appName, timeouts: .background)
         let firstPort = PortPicker.free()
         publisher = EventPublisher(endpoints: EventEndpoints(ports: firstPort...firstPort + 20))
         shop = try Shop.start(
@@ -67,22 +71,6 @@ final class RunningShop: Sendable {
     func count(_ collection: String, _ filter: Document = Document()) throws -> Int64 {
         try inDatabase { client throws(MongoError) in
             try client.collection(collection, in: database).count(filter)
-        }
-    }
-
-    /// Makes the database fail for this shop's clients only.
-    func fail(_ commands: [String], times: Int, _ build: (inout DocumentBuilder) -> Void) throws {
-        _ = try inDatabase { client throws(MongoError) in
-            try client.runCommand(
-                Document { command in
-                    command.append("configureFailPoint", "failCommand")
-                    command.document("mode") { $0.append("times", times) }
-                    command.document("data") { data in
-                        data.append("failCommands", commands)
-                        data.append("appName", appName)
-                        build(&data)
-                    }
-                }, in: "admin")
         }
     }
 }

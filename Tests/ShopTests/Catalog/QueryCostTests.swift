@@ -6,7 +6,7 @@ import Testing
 
 @testable import Shop
 
-@Suite("What pages cost")
+@Suite("What pages cost", .serialized)
 struct QueryCostTests {
     /// What MongoDB's profiler says about one query.
     private struct Cost {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Shop
 
-@Suite("Completions")
+@Suite("Completions", .serialized)
 struct NotifierTests {
     /// Submits orders and waits until they are settled.
     private func order(_ keys: [String], _ orders: Orders.OrderService.Client) async throws {

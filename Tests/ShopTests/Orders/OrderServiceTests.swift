@@ -8,7 +8,7 @@ import Testing
 
 @testable import Shop
 
-@Suite("Orders")
+@Suite("Orders", .serialized)
 struct OrderServiceTests {
     @Test("an order is accepted, fulfilled, and shows its result, prices and number")
     func fulfilled() async throws {
@@ -248,46 +248,5 @@ struct OrderServiceTests {
         try await eventually { shop.shop.waiters.count == 1 }
         shop.stop()
         #expect(try await waiting.order?.state == .accepted)
-    }
-}
-
-@Suite("Accepting when the database fails")
-struct SubmitOutcomeTests {
-    @Test("a write that is not known to be durable is not accepted; the same key tells later what became of it")
-    func writeConcernError() async throws {
-        let shop = try RunningShop()
-        defer { shop.stop() }
-        try await shop.withClient { _, orders in
-            try shop.fail(["insert"], times: 1) { data in
-                data.document("writeConcernError") {
-                    $0.append("code", Int32(64))
-                    $0.append("errmsg", "waiting for replication timed out")
-                }
-            }
-            try await expectUnknownThenReplay(orders)
-        }
-    }
-
-    @Test("neither is one whose connection broke, though libmongoc tried twice")
-    func network() async throws {
-        let shop = try RunningShop()
-        defer { shop.stop() }
-        try await shop.withClient { _, orders in
-            try shop.fail(["insert"], times: 2) { $0.append("closeConnection", true) }
-            try await expectUnknownThenReplay(orders)
-        }
-    }
-
-    private func expectUnknownThenReplay(_ orders: Orders.OrderService.Client) async throws {
-        let request = Orders.SubmitOrderRequest.sample("k", [("a", 1)])
-        let invoked = await failure { () throws(RPCError) in try await orders.submitOrder(request) }
-        // The channel may have repeated the call by itself, as SubmitOrder is idempotent: then it is replayed already.
-        if let invoked {
-            #expect(invoked.reason == "OUTCOME_UNKNOWN")
-            #expect(invoked.disposition == .maybe)
-            #expect(invoked.retryDelay == Limits.databaseRetryDelay)
-        }
-        let response = try await orders.submitOrder(request)
-        #expect(response.order?.id == OrderID.make(identity: "tester", key: "k"))
     }
 }

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Shop
 
-@Suite("Settling")
+@Suite("Settling", .serialized)
 struct SettlerTests {
     @Test("orders accepted by one server are settled by the other's settler, and waiting finds them by the log")
     func standby() async throws {
@@ -148,69 +148,4 @@ struct SettlerTests {
         try await eventually { try shop.count(CollectionName.orders, parked) == 5 }
         #expect(try shop.count(CollectionName.orders, Document { $0.append("queued", true) }) == 0)
     }
-
-    @Test("a commit whose outcome is open is repeated alone: the batch is settled once")
-    func unknownCommit() async throws {
-        let shop = try RunningShop()
-        defer { shop.stop() }
-        try await shop.withClient { catalog, orders in
-            _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 10)]))
-            try shop.fail(["commitTransaction"], times: 4) { data in
-                data.document("writeConcernError") {
-                    $0.append("code", Int32(64))
-                    $0.append("errmsg", "waiting for replication timed out")
-                }
-            }
-            let order = try await orders.settled(try #require(try await orders.submitOrder(.sample("k", [("a", 3)])).order?.id))
-            #expect(order.sequence == 1)
-            #expect(try await catalog.getProduct(.init(id: "a")).product?.stock == 7)
-            #expect(try shop.count(CollectionName.settlements) == 1)
-        }
-    }
-
-    @Test("a settler whose database goes away goes on by itself", arguments: ["find", "findAndModify", "update", "insert", "commitTransaction"])
-    func databaseComesBack(command: String) async throws {
-        let shop = try RunningShop()
-        defer { shop.stop() }
-        try await shop.withClient { catalog, orders in
-            _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 10)]))
-            let id = try #require(try await orders.submitOrder(.sample("k", [("a", 3)])).order?.id)
-            _ = try await orders.settled(id)
-            try shop.fail([command], times: 3) { $0.append("closeConnection", true) }
-            // Whatever the caller hears, the order is accepted in the end, and settled once.
-            var accepted: Orders.SubmitOrderResponse?
-            while accepted == nil {
-                do throws(RPCError) {
-                    accepted = try await orders.submitOrder(.sample("second", [("a", 3)]))
-                } catch {
-                    #expect(error.code == .unavailable)
-                }
-            }
-            let order = try await eventually { () async throws -> Orders.Order? in
-                do throws(RPCError) {
-                    let order = try await orders.getOrder(.init(id: OrderID.make(identity: "tester", key: "second"))).order
-                    return order?.sequence ?? 0 > 0 ? order : nil
-                } catch {
-                    return nil
-                }
-            }
-            #expect(order.sequence == 2)
-            #expect(try await catalog.getProduct(.init(id: "a")).product?.stock == 4)
-        }
-    }
 }
-
-/// Asks until there is an answer.
-func eventually<Value>(_ body: () async throws -> Value?) async throws -> Value {
-    for _ in 0..<200 {
-        if let value = try await body() { return value }
-        try await Task.sleep(for: .milliseconds(50))
-    }
-    throw NeverHappened()
-}
-
-func eventually(_ condition: () async throws -> Bool) async throws {
-    let _: Bool = try await eventually { try await condition() ? true : nil }
-}
-
-struct NeverHappened: Error {}
