@@ -1,5 +1,6 @@
 import ProtoShop
 import RPC
+import TestSupport
 import Testing
 
 @testable import Shop

@@ -1,4 +1,5 @@
 import ProtoShop
+import TestSupport
 import Testing
 
 @testable import Shop

@@ -1,5 +1,6 @@
 import MongoDB
 import RPC
+import TestSupport
 import Testing
 
 @testable import Shop

@@ -1,13 +1,13 @@
 import Glibc
 
 /// Random numbers that can be had again: a failing test shows its seed as an argument, and `ORDERWIRE_SEED` repeats it.
-struct SeededGenerator: RandomNumberGenerator {
+package struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { state = seed }
 
     /// SplitMix64.
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -16,9 +16,9 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-enum Seeds {
+package enum Seeds {
     /// `count` seeds: other ones in every run, or the one to repeat.
-    static func fresh(_ count: Int) -> [UInt64] {
+    package static func fresh(_ count: Int) -> [UInt64] {
         if let given = getenv("ORDERWIRE_SEED"), let seed = UInt64(String(cString: given)) { return [seed] }
         return (0..<count).map { _ in UInt64.random(in: 0...UInt64(UInt32.max)) }
     }
