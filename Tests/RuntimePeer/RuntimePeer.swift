@@ -31,6 +31,9 @@ import ZeroMQ
             _ = Context.shared
             srand(1)
             try route(port)
+        case "start-and-stop":
+            say("ready")
+            try startAndStop(port)
         case "deaf-router":
             // Reads nothing until it is told to.
             try route(port) { woken.wait() }
@@ -64,6 +67,41 @@ import ZeroMQ
             let count = held.calls.withLock { $0.append(call); return $0.count }
             if count == 20 { say("holds 20") }
         }
+    }
+
+    /// Starts and stops a server, with a channel of events and a call that is answered too late, again and again. Says how
+    /// many descriptors and threads there were after the first turn and after the last.
+    private static func startAndStop(_ port: UInt16) throws {
+        var counts: [Int] = []
+        for turn in 0..<30 {
+            let held = Mutex<[ServerCall<Echo.EchoRequest, Echo.EchoResponse>]>([])
+            let configuration = ServerConfiguration(listen: ["tcp://127.0.0.1:\(port)"], drainTimeout: .milliseconds(20))
+            let handlers = EchoHandlers(echo: .parked { call in held.withLock { $0.append(call) } })
+            let server = try Server(configuration: configuration, services: [handlers], logger: Logger(label: "peer"))
+            try server.start()
+            let publisher = EventPublisher(endpoints: EventEndpoints(ports: (port + 1)...(port + 20)))
+            do throws(RPCError) {
+                _ = try publisher.open(member: "m", token: "t")
+            } catch {
+                // Others use these ports, too: it is the server that matters.
+            }
+            publisher.close()
+            server.shutdown()
+            held.withLock { calls in
+                for call in calls { call.reply(Echo.EchoResponse()) }
+                calls = []
+            }
+            if turn == 0 || turn == 29 { counts += [count("/proc/self/fd"), count("/proc/self/task")] }
+        }
+        say(counts.map { "\($0)" }.joined(separator: " "))
+    }
+
+    private static func count(_ folder: String) -> Int {
+        guard let directory = opendir(folder) else { return 0 }
+        defer { closedir(directory) }
+        var count = 0
+        while readdir(directory) != nil { count += 1 }
+        return count
     }
 
     /// A bare ROUTER that answers every message with its last frame.
