@@ -8,7 +8,7 @@ import Testing
 import ZeroMQ
 
 /// Connections that break with calls in flight: each call ends at once and says so, and the next one works.
-@Suite struct ConnectionLossTests {
+@Suite(.blocking) struct ConnectionLossTests {
     /// Calls in flight when the connection goes.
     private static let callCount = 50
 
@@ -49,7 +49,7 @@ import ZeroMQ
         defer { server.stop() }
         let proxy = try TCPProxy(to: server.endpoint)
         defer { proxy.stop() }
-        let channel = try Channel(to: proxy.endpoint, name: "tester")
+        let channel = try Channel(to: proxy.endpoint, name: "tester", configuration: .patient)
         defer { channel.close() }
         #expect(try await channel.echo("first") == "first")
         try await expectLoss(of: channel, entered: entered) { proxy.resetAll() }
@@ -95,7 +95,7 @@ import ZeroMQ
         defer { server.stop() }
         let proxy = try TCPProxy(to: server.endpoint)
         defer { proxy.stop() }
-        var configuration = ChannelConfiguration()
+        var configuration = ChannelConfiguration.patient
         configuration.silenceLimit = .milliseconds(700)
         let channel = try Channel(to: proxy.endpoint, name: "tester", configuration: configuration)
         defer { channel.close() }
@@ -115,7 +115,7 @@ import ZeroMQ
     @Test func aServerThatReadsNothingCostsNoProcessor() async throws {
         let server = try PeerProcess("echo-server")
         defer { server.end() }
-        let channel = try Channel(to: server.endpoint, name: "tester")
+        let channel = try Channel(to: server.endpoint, name: "tester", configuration: .patient)
         defer { channel.close() }
         #expect(try await channel.echo("first", timeout: .seconds(20)) == "first")
         server.signal(SIGSTOP)
@@ -143,7 +143,7 @@ import ZeroMQ
     @Test func aStoppedServerGoesOn() async throws {
         let server = try PeerProcess("echo-server")
         defer { server.end() }
-        let channel = try Channel(to: server.endpoint, name: "tester")
+        let channel = try Channel(to: server.endpoint, name: "tester", configuration: .patient)
         defer { channel.close() }
         #expect(try await channel.echo("first", timeout: .seconds(20)) == "first")
         server.signal(SIGSTOP)
@@ -156,7 +156,7 @@ import ZeroMQ
     /// A killed server's calls end at once; the next one waits for its successor.
     @Test func aKilledServersCallsEndAtOnce() async throws {
         let server = try PeerProcess("holding-server")
-        let channel = try Channel(to: server.endpoint, name: "tester")
+        let channel = try Channel(to: server.endpoint, name: "tester", configuration: .patient)
         defer { channel.close() }
         let calls = (0..<20).map { _ in
             Task { await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(60)) } }

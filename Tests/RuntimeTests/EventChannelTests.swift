@@ -8,7 +8,7 @@ import Testing
 import ZeroMQ
 
 /// Event channels: who is told what, and who is not.
-@Suite struct EventChannelTests {
+@Suite(.blocking) struct EventChannelTests {
     /// As many ports in a row as are asked for, kept for as long as the leases are.
     private static func ports(_ count: UInt16) -> (range: ClosedRange<UInt16>, leases: [PortLease]) {
         while true {

@@ -19,7 +19,7 @@ import ZeroMQ
         }
 
         /// The next message, and who sent it; nil where none comes in time.
-        func receive(milliseconds: Int = 10_000) throws -> (peer: [UInt8], header: FrameHeader)? {
+        func receive(milliseconds: Int = 30_000) throws -> (peer: [UInt8], header: FrameHeader)? {
             var poller = Poller()
             _ = poller.add(socket)
             let frame = Frame()
@@ -78,7 +78,7 @@ import ZeroMQ
                 isHeard.wait()
             }
         }
-        let channel = try Channel(to: "tcp://127.0.0.1:\(port)", name: "tester")
+        let channel = try Channel(to: "tcp://127.0.0.1:\(port)", name: "tester", configuration: .patient)
         defer { channel.close() }
         do {
             let outcome = try await client(channel)
@@ -111,7 +111,7 @@ import ZeroMQ
             try server.respond(request, "right", to: peer)
             // Again: the call is over.
             try server.respond(request, "late", to: peer)
-        }) { channel in try await channel.echo("x", timeout: .seconds(10)) }
+        }) { channel in try await channel.echo("x", timeout: .seconds(30)) }
         #expect(answer == "right")
     }
 
@@ -128,7 +128,7 @@ import ZeroMQ
             }
             let (_, request) = try server.receive(.request)
             try server.respond(request, "right", to: peer)
-        }) { channel in try await channel.echo("x", timeout: .seconds(10)) }
+        }) { channel in try await channel.echo("x", timeout: .seconds(30)) }
         #expect(answer == "right")
     }
 
@@ -140,7 +140,7 @@ import ZeroMQ
             let (_, request) = try server.receive(.request)
             let response = FrameHeader.response(callID: request.id, epoch: 1, queued: 0, served: 0, status: .ok, disposition: .executed)
             try server.send([response.bytes, [0xFF, 0xFF]], to: peer)
-        }) { channel in await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(10)) } }
+        }) { channel in await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(30)) } }
         #expect(error?.code == .internalError && error?.reason == "MALFORMED_RESPONSE" && error?.disposition == .executed)
     }
 
@@ -157,11 +157,11 @@ import ZeroMQ
             let (_, request) = try server.receive(.request)
             try server.respond(request, "welcome", to: peer)
         }) { channel in
-            let first = await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(10)) }
+            let first = await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(30)) }
             // One at a time, and never none for longer than a moment: as under load.
             var answer: String?
             for _ in 0..<20 where answer == nil {
-                do throws(RPCError) { answer = try await channel.echo("x", timeout: .seconds(10)) } catch { #expect(error.disposition == .notExecuted) }
+                do throws(RPCError) { answer = try await channel.echo("x", timeout: .seconds(30)) } catch { #expect(error.disposition == .notExecuted) }
             }
             return (first, answer)
         }
@@ -183,11 +183,11 @@ import ZeroMQ
             let (_, next) = try server.receive(.request)
             try server.respond(next, "next", to: peer)
         }) { channel in
-            let call = Task { await failure { () throws(RPCError) in try await channel.echo("cancelled", timeout: .seconds(10)) } }
+            let call = Task { await failure { () throws(RPCError) in try await channel.echo("cancelled", timeout: .seconds(30)) } }
             await sent.wait()
             call.cancel()
             let error = await call.value
-            return (error, try await channel.echo("x", timeout: .seconds(10)))
+            return (error, try await channel.echo("x", timeout: .seconds(30)))
         }
         #expect(error?.code == .cancelled && error?.disposition == .notExecuted && answer == "next")
     }
@@ -199,7 +199,7 @@ import ZeroMQ
             try server.acknowledge(peer)
             let (_, request) = try server.receive(.request)
             try server.fail(request, RPCError(.unavailable, reason: "SESSION_UNKNOWN", "odd", disposition: .executed), to: peer)
-        }) { channel in await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(10)) } }
+        }) { channel in await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(30)) } }
         #expect(error?.reason == "SESSION_UNKNOWN" && error?.disposition == .executed)
     }
 
@@ -209,13 +209,13 @@ import ZeroMQ
         let error = try await play({ server in
             let (peer, _) = try server.receive(.hello)
             try server.acknowledge(peer)
-            while let (peer, header) = try server.receive(milliseconds: 2000) {
+            while let (peer, header) = try server.receive() {
                 if header.type == .bye { return }
                 guard header.type == .request else { continue }
                 requests.withLock { $0 += 1 }
                 try server.fail(header, RPCError(.unavailable, reason: "SHUTTING_DOWN", "no", disposition: .notExecuted), to: peer)
             }
-        }) { channel in await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(1)) } }
+        }) { channel in await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(3)) } }
         #expect(error?.disposition == .notExecuted)
         #expect(requests.value == 1)
     }

@@ -10,7 +10,7 @@ import Testing
 import ZeroMQ
 
 /// What is let go when it is over: nothing stays behind, whatever came late or never.
-@Suite struct LifetimeTests {
+@Suite(.blocking) struct LifetimeTests {
     /// Something that a handler holds.
     private final class Witness: Sendable {}
 

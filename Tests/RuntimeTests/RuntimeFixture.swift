@@ -34,11 +34,20 @@ struct RunningServer {
         return RunningServer(server: server)
     }
 
-    func channel(name: String = "tester", configuration: ChannelConfiguration = .init()) throws -> Channel {
+    func channel(name: String = "tester", configuration: ChannelConfiguration = .patient) throws -> Channel {
         try Channel(to: endpoint, name: name, configuration: configuration)
     }
 
     func stop() { server.shutdown() }
+}
+
+extension ChannelConfiguration {
+    /// For a machine where everything else is tested at the same time.
+    static var patient: ChannelConfiguration {
+        var configuration = ChannelConfiguration()
+        configuration.connectTimeout = .seconds(20)
+        return configuration
+    }
 }
 
 extension Channel {

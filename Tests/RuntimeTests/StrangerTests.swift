@@ -1,11 +1,12 @@
 import ProtoEcho
 import RPC
 import RPCServer
+import TestSupport
 import Testing
 import ZeroMQ
 
 /// Peers that never come as far as a session: they are let go within the handshake's time, and nobody else notices.
-@Suite struct StrangerTests {
+@Suite(.blocking) struct StrangerTests {
     /// The handshake interval of 3 s, and room for a busy machine.
     private static let patience = Duration.seconds(20)
 

@@ -5,13 +5,14 @@ import ProtoRuntime
 import RPC
 import RPCClient
 import RPCServer
+import TestSupport
 import Testing
 import ZeroMQ
 
 /// What libzmq 4.3.4 does to the unwary, each with the remedy in place. A test's first name is the pitfall's number.
 ///
 /// Victims that would be aborted without the remedy are processes of their own.
-@Suite(.serialized) struct ZeroMQPitfallTests {
+@Suite(.serialized, .blocking) struct ZeroMQPitfallTests {
     // MARK: Z1: a peer claims the routing id that ROUTER will give to the next anonymous one
 
     /// The first id after srand(1), the state of a process that never seeds: what glibc's rand(3) says first, and the
@@ -99,7 +100,7 @@ import ZeroMQ
     @Test func z5_messagesOfManyFramesAreLetGo() async throws {
         let server = try PeerProcess("echo-server")
         defer { server.end() }
-        let channel = try Channel(to: server.endpoint, name: "normal")
+        let channel = try Channel(to: server.endpoint, name: "normal", configuration: .patient)
         defer { channel.close() }
         #expect(try await channel.echo("before", timeout: .seconds(20)) == "before")
         // Warm: what the allocator keeps of the first one, it uses again for the others.

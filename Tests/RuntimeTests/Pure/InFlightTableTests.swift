@@ -4,15 +4,15 @@ import TestSupport
 import Testing
 
 /// Random histories of the table of calls in flight beside a dictionary.
-@Suite struct InFlightTableTests {
-    @Test(arguments: Seeds.fresh(8)) func itHoldsWhatADictionaryWouldHold(seed: UInt64) {
+@Suite(.blocking) struct InFlightTableTests {
+    @Test(arguments: Seeds.fresh(4)) func itHoldsWhatADictionaryWouldHold(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var table = InFlightTable()
         var model: [UInt64: Call] = [:]
         var gone: [Call] = []
         var now: UInt64 = 1_000_000
         var nextID: UInt64 = 0
-        for _ in 0..<800 {
+        for _ in 0..<500 {
             now += UInt64.random(in: 0..<1_000_000, using: &random)
             switch Int.random(in: 0..<10, using: &random) {
             case 0...5:

@@ -5,7 +5,7 @@ import Testing
 import ZeroMQ
 
 /// Random histories of a method's queue beside a plain list of what waits.
-@Suite struct MethodQueueTests {
+@Suite(.blocking) struct MethodQueueTests {
     private static let clients = ["a", "b", "c", "d"]
 
     /// What waits, as simply as can be: a list a client.
@@ -36,7 +36,7 @@ import ZeroMQ
         Setting(name: "equal payloads", policy: DispatchPolicy(gather: .equalPayloads, concurrency: 2, maxCalls: 4)),
     ]
 
-    @Test(arguments: settings, Seeds.fresh(5)) func nothingIsLostDoubledOrTakenOutOfTurn(_ setting: Setting, seed: UInt64) {
+    @Test(arguments: settings, Seeds.fresh(3)) func nothingIsLostDoubledOrTakenOutOfTurn(_ setting: Setting, seed: UInt64) {
         let policy = setting.policy
         var random = SeededGenerator(seed: seed)
         var queue = MethodQueue(policy: policy)
@@ -44,7 +44,7 @@ import ZeroMQ
         var model = Model()
         var running: [Int] = []
         var nextID: UInt64 = 0
-        for _ in 0..<800 {
+        for _ in 0..<500 {
             switch Int.random(in: 0..<10, using: &random) {
             case 0...4:
                 let client = Self.clients.randomElement(using: &random) ?? "a"
@@ -107,13 +107,13 @@ import ZeroMQ
     }
 
     /// However many calls a client has waiting: between two of its own, each other that waits is served once.
-    @Test(arguments: Seeds.fresh(5)) func clientsAreServedInTurn(seed: UInt64) {
+    @Test(arguments: Seeds.fresh(3)) func clientsAreServedInTurn(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var queue = MethodQueue(policy: DispatchPolicy(gather: .all, concurrency: .max, maxCalls: 3))
         let lanes = Dictionary(uniqueKeysWithValues: Self.clients.map { ($0, Lane()) })
         var waiting: [String: Int] = [:]
         var sinceServed: [String: [String: Int]] = [:]
-        for id in 0..<800 {
+        for id in 0..<500 {
             let client = Int.random(in: 0..<3, using: &random) > 0 ? "a" : Self.clients.randomElement(using: &random) ?? "a"
             if waiting[client, default: 0] == 0 { sinceServed[client] = [:] }
             queue.append(PureCalls.call(id: UInt64(id), client: client), to: lanes[client] ?? Lane())

@@ -41,7 +41,7 @@ final class RawPeer {
     }
 
     /// The next message with a header, or nil where none comes in time.
-    func receive(milliseconds: Int = 10_000) throws -> Reply? {
+    func receive(milliseconds: Int = 30_000) throws -> Reply? {
         let frame = Frame()
         let deadline = Deadline.after(.milliseconds(milliseconds))
         while try socket.receive(into: frame) == .wouldBlock {

@@ -22,7 +22,7 @@ extension RunningServer {
     func expectSound(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let channel = try channel(name: "normal")
         defer { channel.close() }
-        #expect(try await channel.echo("a normal call", timeout: .seconds(10)) == "a normal call", sourceLocation: sourceLocation)
+        #expect(try await channel.echo("a normal call", timeout: .seconds(30)) == "a normal call", sourceLocation: sourceLocation)
         // What others sent may still be on its way: ask until the sum holds with no call but this one in flight.
         let isSound = try await eventually {
             let seen = try await self.stats()
