@@ -44,7 +44,7 @@ public final class Server: Sendable {
         let all = services + [introspection.health, introspection.runtime]
         methods = try MethodTable(all)
         dispatcher = Dispatcher(policies: methods.policies, workers: configuration.workers)
-        epoch = .random(in: 1 ... .max)
+        epoch = configuration.epoch
         introspection.attach(methods: methods, dispatcher: dispatcher, epoch: epoch)
         self.configuration = configuration
         self.counters = counters

@@ -13,10 +13,13 @@ public struct ServerConfiguration: Sendable {
     public var drainTimeout: Duration
     /// Version of the program, for Stats.
     public var version: String
+    /// Random number of this server's life, so that clients notice a restart. Events of the same server carry it, too.
+    public var epoch: UInt32
 
     public init(
         listen: [String], workers: Int = 4, limits: ServerLimits = ServerLimits(),
-        heartbeatInterval: Duration = .seconds(10), drainTimeout: Duration = .seconds(8), version: String = "0.1.0"
+        heartbeatInterval: Duration = .seconds(10), drainTimeout: Duration = .seconds(8), version: String = "0.1.0",
+        epoch: UInt32 = .random(in: 1 ... .max)
     ) {
         self.listen = listen
         self.workers = workers
@@ -24,6 +27,7 @@ public struct ServerConfiguration: Sendable {
         self.heartbeatInterval = heartbeatInterval
         self.drainTimeout = drainTimeout
         self.version = version
+        self.epoch = epoch
     }
 }
 

@@ -44,7 +44,7 @@ public final class EventPublisher: Sendable {
 
     /// A publisher that opens channels on `endpoints`.
     ///
-    /// - Parameter epoch: number of this server's life, told with each event.
+    /// - Parameter epoch: `ServerConfiguration.epoch` of the server it belongs to, told with each event.
     public init(endpoints: EventEndpoints, epoch: UInt32 = .random(in: 1 ... .max)) {
         let shared = SharedMembers()
         self.shared = shared

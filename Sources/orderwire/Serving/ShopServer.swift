@@ -24,6 +24,10 @@ final class ShopServer {
     init(_ options: ServeOptions, logger: Logger) throws {
         self.logger = logger
         Self.raiseFileLimit(logger)
+        let workers = try options.workerCount
+        let configuration = ServerConfiguration(
+            listen: try options.endpoints.map(Self.withPort), workers: workers, version: Version.number)
+        let eventEndpoints = try options.eventEndpoints
         let uri: String
         switch try options.database {
         case .embedded(let folder):
@@ -37,20 +41,17 @@ final class ShopServer {
             mongod = nil
             uri = external
         }
-        let publisher = EventPublisher(endpoints: try options.eventEndpoints)
+        let publisher = EventPublisher(endpoints: eventEndpoints, epoch: configuration.epoch)
         self.publisher = publisher
         var started: Shop?
         do {
-            let workers = try options.workerCount
             background = try ClientPool(uri: uri, appName: "orderwire-start", size: 1, timeouts: .background)
             let shop = try Shop.start(
                 calls: ClientPool(uri: uri, appName: "orderwire", size: workers + Self.shopThreads, timeouts: .calls),
                 background: background, publisher: publisher, configuration: .init(serverName: Self.name), logger: logger)
             started = shop
             self.shop = shop
-            server = try Server(
-                configuration: .init(listen: try options.endpoints.map(Self.withPort), workers: workers, version: Version.number),
-                services: shop.services, logger: logger)
+            server = try Server(configuration: configuration, services: shop.services, logger: logger)
             try server.start()
         } catch {
             started?.stop()
