@@ -34,6 +34,9 @@ import ZeroMQ
         case "start-and-stop":
             say("ready")
             try startAndStop(port)
+        case "leaver":
+            say("ready")
+            try leave()
         case "deaf-router":
             // Reads nothing until it is told to.
             try route(port) { woken.wait() }
@@ -94,6 +97,22 @@ import ZeroMQ
             if turn == 0 || turn == 29 { counts += [count("/proc/self/fd"), count("/proc/self/task")] }
         }
         say(counts.map { "\($0)" }.joined(separator: " "))
+    }
+
+    /// Lets go of sockets that have something to send and nobody to send it to. Says how many descriptors there were before,
+    /// and how many there are once libzmq has closed what it will.
+    private static func leave() throws {
+        _ = try Socket(.dealer)
+        let before = count("/proc/self/fd")
+        for _ in 0..<200 {
+            let socket = try Socket(.dealer)
+            // Discard: nobody listens there.
+            try socket.connect("tcp://127.0.0.1:9")
+            _ = try socket.send(Frame(copying: [UInt8](repeating: 1, count: 1000)), more: false)
+        }
+        let deadline = Deadline.after(.seconds(5))
+        while count("/proc/self/fd") > before + 10, !deadline.hasPassed { usleep(10_000) }
+        say("\(before) \(count("/proc/self/fd"))")
     }
 
     private static func count(_ folder: String) -> Int {

@@ -64,6 +64,27 @@ import ZeroMQ
         #expect(outcomes.last == .wouldBlock)
     }
 
+    /// Up to 33 bytes lie inside the `zmq_msg_t`: its address, and with it theirs, stays the same wherever the frame goes.
+    @Test(arguments: [0, 1, 29, 32, 33, 34, 1000]) func z15_contentStaysWhereItIs(count: Int) throws {
+        let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0) }
+        let frame = Frame(copying: bytes)
+        let address = frame.unsafeBytes.baseAddress
+        var moved = [frame]
+        moved.reserveCapacity(100)
+        let passed = { [moved] in moved[0] }()
+        for _ in 0..<100 { _ = Frame(copying: [UInt8](repeating: 0xFF, count: count)) }
+        #expect(passed.unsafeBytes.baseAddress == address && passed.bytes == bytes)
+        // Received into again and again, it holds the last content only.
+        let server = try Socket(.pull)
+        try server.bind("tcp://127.0.0.1:*")
+        let client = try Socket(.push)
+        try client.connect(try server.lastEndpoint())
+        for value: UInt8 in [1, 2, 3] { #expect(try client.send(Frame(copying: [UInt8](repeating: value, count: count)), more: false) == .sent) }
+        for value: UInt8 in [1, 2, 3] {
+            #expect(try #require(try receive(server)).bytes == [UInt8](repeating: value, count: count))
+        }
+    }
+
     @Test func errorsSayWhatWasDone() throws {
         let first = try Socket(.router)
         try first.bind("tcp://127.0.0.1:*")

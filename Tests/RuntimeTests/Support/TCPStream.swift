@@ -15,10 +15,16 @@ final class TCPStream: @unchecked Sendable {
     init(stealing descriptor: Int32) { self.descriptor = descriptor }
 
     /// Connects to a port of this machine.
-    convenience init(port: UInt16) throws {
+    ///
+    /// - Parameter receiveBuffer: room for what comes, in bytes, where it is to be little. It has to be set before there is a
+    ///   connection: a window that shrinks makes Linux drop segments, and with them the acknowledgements for this side.
+    convenience init(port: UInt16, receiveBuffer: Int32? = nil) throws {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw Failure("socket") }
         self.init(stealing: descriptor)
+        if var receiveBuffer {
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
+        }
         let result = withLoopback(port: port) { connect(descriptor, $0, $1) }
         guard result == 0 else { throw Failure("connect") }
     }
