@@ -131,6 +131,31 @@ import ZeroMQ
         #expect(ran.value < 10)
     }
 
+    /// A peer that connects, says HELLO and goes, again and again, keeps nobody out; peers that stay do, up to the limit.
+    @Test func sessionsWithoutAConnectionKeepNobodyOut() async throws {
+        var limits = ServerLimits()
+        limits.maxSessions = 10
+        let configuration = ServerConfiguration(
+            listen: ["tcp://127.0.0.1:\(PortPicker.free())"], limits: limits, heartbeatInterval: .seconds(60))
+        let server = try Server(configuration: configuration, services: [EchoHandlers.plain], logger: Logger(label: "test"))
+        try server.start()
+        defer { server.shutdown() }
+        let endpoint = server.endpoints[0]
+        let (refused, welcomed) = try await onThread { () throws -> (RawPeer.Reply, Bool) in
+            for _ in 0..<10 { try RawPeer(to: endpoint).greet() }
+            let deadline = Deadline.after(.seconds(20))
+            var peers: [RawPeer] = []
+            while peers.count < 10, !deadline.hasPassed {
+                let peer = try RawPeer(to: endpoint)
+                if try peer.greet().header.type == .helloAck { peers.append(peer) } else { usleep(20_000) }
+            }
+            // Now the table is full of peers that are there.
+            let refused = try RawPeer(to: endpoint).greet()
+            return (refused, peers.count == 10)
+        }
+        #expect(welcomed && refused.error?.reason == "TOO_MANY_SESSIONS" && refused.error?.retryDelay != nil)
+    }
+
     /// A full queue refuses, and says when to come again.
     @Test func aFullQueueRefuses() async throws {
         let release = Semaphore()

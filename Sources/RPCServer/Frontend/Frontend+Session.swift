@@ -10,6 +10,7 @@ extension Frontend {
     ) throws(ZeroMQError) {
         // A HELLO on a connection that has a session starts over.
         close(peer)
+        if sessions.count >= limits.maxSessions { try closeUnreachable(on: socket, at: now) }
         let identity: Identity
         do throws(RPCError) {
             identity = try admit(try decodeHello(incoming.payload))
@@ -25,6 +26,21 @@ extension Frontend {
         try sendMessage(.helloAck, ack, to: peer, on: socket)
         if state != .serving { _ = try send(FrameHeader(type: .drain), Frame(), to: peer, on: socket) }
     }
+
+    /// Ends the sessions whose connection is gone, which only shows when something is sent there: without it, a peer that
+    /// connects again and again would keep everybody out until its sessions were silent for long enough.
+    private mutating func closeUnreachable(on socket: borrowing Socket, at now: MonotonicTime) throws(ZeroMQError) {
+        guard now.microseconds(since: lastReachabilityCheck) >= Self.reachabilityInterval else { return }
+        lastReachabilityCheck = now
+        for session in sessions.all {
+            // A PONG that nobody asked for says nothing.
+            let outcome = try send(FrameHeader(type: .pong), Frame(), to: session.peer, on: socket)
+            if outcome == .unreachable { close(session.peer) }
+        }
+    }
+
+    /// The check sends to each session: with 10,000 of them it takes some milliseconds.
+    private static let reachabilityInterval: UInt64 = 250_000
 
     private func decodeHello(_ payload: Frame) throws(RPCError) -> Runtime.Hello {
         do throws(DecodingError) {

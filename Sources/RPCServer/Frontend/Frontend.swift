@@ -24,6 +24,8 @@ struct Frontend: ~Copyable {
     var state = State.serving
     private var now = MonotonicTime.now
     private var lastSilenceCheck = MonotonicTime.now
+    /// When a full table of sessions was last searched for connections that are gone.
+    var lastReachabilityCheck = MonotonicTime(nanoseconds: 0)
     /// Calls, and bytes of their payloads, that were abandoned while they waited, since the queues were last cleared of them.
     private var abandonedWaiting = (calls: 0, bytes: 0)
     /// What `oldestArrival` found, and when.
