@@ -7,7 +7,8 @@ extension Connection {
         let expired = calls.takeExpired(at: now)
         for call in expired.inFlight { call.end(.failure(.deadlineExceeded(at: "client", disposition: .maybe))) }
         for call in expired.waiting {
-            let isLate = call.deadline.time <= now
+            // Without a connection that is the reason, however little time the call had.
+            let isLate = call.deadline.time <= now && phase != .connecting
             call.end(.failure(isLate ? .deadlineExceeded(at: "client", disposition: .notExecuted) : unreachable))
         }
     }

@@ -215,7 +215,7 @@ import ZeroMQ
                 requests.withLock { $0 += 1 }
                 try server.fail(header, RPCError(.unavailable, reason: "SHUTTING_DOWN", "no", disposition: .notExecuted), to: peer)
             }
-        }) { channel in await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(3)) } }
+        }) { channel in await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(6)) } }
         #expect(error?.disposition == .notExecuted)
         #expect(requests.value == 1)
     }

@@ -97,7 +97,8 @@ final class Notifier: Sendable {
         let (acknowledged, wasFull): (Member?, Bool) = members.withLock { members in
             guard var present = members[group], present.id == member else { return (nil, false) }
             let wasFull = !present.hasRoom
-            present.movedAt = .now
+            // A member that only shows that it lives does not show that anything arrived.
+            if !sequences.isEmpty { present.movedAt = .now }
             _ = present.cursor.acknowledge(sequences)
             members[group] = present
             return (present, wasFull)
