@@ -90,8 +90,9 @@ struct MethodQueue {
     mutating func finishBatch(count: Int, nanoseconds: UInt64) {
         running -= 1
         let each = nanoseconds / UInt64(max(1, count))
-        // Up at once, down slowly: a method that was slow once is trusted with short runs again only after a while.
-        meanNanoseconds = max(each, meanNanoseconds - meanNanoseconds / 8 + each / 8)
+        // An eighth of the way: a batch whose worker lost its core for some milliseconds does not make cheap calls look dear,
+        // and calls that are dear are noticed after one batch or two.
+        meanNanoseconds = meanNanoseconds - meanNanoseconds / 8 + each / 8
     }
 
     /// Calls of `.one` that a worker takes at once and carries out one after the other: as many as fit into `runNanoseconds`

@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import RPC
 import Synchronization
@@ -24,6 +25,8 @@ struct Frontend: ~Copyable {
     var state = State.serving
     private var now = MonotonicTime.now
     private var lastSilenceCheck = MonotonicTime.now
+    /// Since when calls have waited without a break, or when a worker was last nudged for them.
+    private var backlogSince = MonotonicTime.now
     /// When a full table of sessions was last searched for connections that are gone.
     var lastReachabilityCheck = MonotonicTime(nanoseconds: 0)
     /// Calls, and bytes of their payloads, that were abandoned while they waited, since the queues were last cleared of them.
@@ -114,16 +117,31 @@ struct Frontend: ~Copyable {
                 spinUntil = now.advanced(byMicroseconds: Self.spinMicroseconds)
             } else if state != .stopped, now >= spinUntil {
                 try sleep(&poller)
+            } else {
+                // Whoever has work may have this core meanwhile: with none, it costs next to nothing.
+                sched_yield()
             }
         }
     }
 
     private mutating func sleep(_ poller: inout Poller) throws(ZeroMQError) {
-        let isBacklogged = dispatcher.queuedCount > 0
-        if inbox.prepareToSleep() { try poller.wait(milliseconds: isBacklogged ? 1 : millisecondsToNextTick) }
+        if inbox.prepareToSleep() {
+            try poller.wait(milliseconds: dispatcher.queuedCount > 0 ? 1 : millisecondsToNextTick)
+        }
         inbox.didWake()
-        if isBacklogged { dispatcher.nudge() }
     }
+
+    /// Wakes another worker where calls have waited for a while, though it looked as if the busy ones would soon take them.
+    private mutating func nudgeWorkers() {
+        if dispatcher.queuedCount == 0 {
+            backlogSince = now
+        } else if now.microseconds(since: backlogSince) >= Self.nudgeMicroseconds {
+            dispatcher.nudge()
+            backlogSince = now
+        }
+    }
+
+    private static let nudgeMicroseconds: UInt64 = 1_000
 
     private var millisecondsToNextTick: Int {
         let heartbeat = Int(configuration.heartbeatInterval.wholeMicroseconds / 1000)
@@ -159,6 +177,7 @@ struct Frontend: ~Copyable {
 
     /// What happens by time, not by message.
     private mutating func tick(_ socket: borrowing Socket) throws(ZeroMQError) {
+        nudgeWorkers()
         if let scan = inFlight.nextScan, now >= scan { try expire(socket) }
         if now.microseconds(since: lastSilenceCheck) >= configuration.heartbeatInterval.wholeMicroseconds {
             lastSilenceCheck = now
