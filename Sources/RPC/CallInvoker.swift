@@ -8,11 +8,17 @@ public struct CallOptions: Sendable {
     public var metadata: [(key: String, value: String)]
     /// W3C trace context of the caller ("00-<trace id>-<span id>-<flags>"), where it has one.
     public var traceparent: String?
+    /// Asks the server where the call's time went; called once, before the call returns or throws.
+    public var onTimings: (@Sendable (CallTimings) -> Void)?
 
-    public init(timeout: Duration? = nil, metadata: [(key: String, value: String)] = [], traceparent: String? = nil) {
+    public init(
+        timeout: Duration? = nil, metadata: [(key: String, value: String)] = [], traceparent: String? = nil,
+        onTimings: (@Sendable (CallTimings) -> Void)? = nil
+    ) {
         self.timeout = timeout
         self.metadata = metadata
         self.traceparent = traceparent
+        self.onTimings = onTimings
     }
 }
 

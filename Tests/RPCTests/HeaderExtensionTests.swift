@@ -14,6 +14,16 @@ import Testing
         #expect(read.metadata.map(\.key) == ["tenant", "empty", "größe"] && read.metadata.map(\.value) == ["blue", "", "ß"])
     }
 
+    @Test func stageTimingsSurviveTheWire() throws {
+        var timings = StageTimings()
+        (timings.queued, timings.decoded, timings.handler) = (.microseconds(1), .microseconds(2), .milliseconds(3))
+        // More than the field holds stops at its end.
+        (timings.database, timings.encoded) = (.microseconds(4), .seconds(10_000))
+        let read = try parse(try #require(HeaderExtension(timings: timings).encoded()))
+        timings.encoded = .microseconds(Int64(UInt32.max))
+        #expect(read.timings == timings)
+    }
+
     @Test func unknownOnesAreSkippedAndCounted() throws {
         let read = try parse([99, 0, 2, 0, 1, 2, 98, 0, 0, 0])
         #expect(read.skippedCount == 2)
@@ -24,6 +34,7 @@ import Testing
         ([99, 1, 0, 0], .unknownCritical(99)),
         ([1, 0, 1, 0, 0xFF], .malformed(.traceparent)),
         ([2, 0, 0, 0], .malformed(.metadata)), ([2, 0, 2, 0, 9, 65], .malformed(.metadata)),
+        ([3, 0, 2, 0, 9, 65], .malformed(.timings)),
     ] as [([UInt8], HeaderExtension.Defect)]) func aDefectIsNamed(bytes: [UInt8], defect: HeaderExtension.Defect) {
         #expect(throws: defect) { try parse(bytes) }
     }

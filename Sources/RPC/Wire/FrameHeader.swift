@@ -40,6 +40,8 @@ package struct FrameHeader: Sendable, Equatable {
     package static let magic: UInt16 = 0xD15A
     /// The only version there is.
     package static let version: UInt8 = 1
+    /// Flag of a REQUEST, ignorable: its RESPONSE shall carry stage timings.
+    package static let wantsTimings: UInt16 = 1 << 0
     /// Flags that this side understands among those that must be understood: none.
     package static let understoodFlags: UInt16 = 0x00FF
 }

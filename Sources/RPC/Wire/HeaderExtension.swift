@@ -5,6 +5,8 @@ package struct HeaderExtension: Sendable {
         case traceparent = 1
         /// A metadata pair: length of the key (u8), key, value; both UTF-8.
         case metadata = 2
+        /// Of a RESPONSE: where the time went in the server.
+        case timings = 3
     }
 
     /// Flag of a TLV that must be understood.
@@ -14,18 +16,23 @@ package struct HeaderExtension: Sendable {
     package var traceparent: String?
     /// Pairs, in their order.
     package var metadata: [(key: String, value: String)] = []
+    /// Where the time went in the server.
+    package var timings: StageTimings?
     /// TLVs that were skipped, being of an unknown kind.
     package var skippedCount = 0
 
     /// The extension of a call without any.
     package static let empty = HeaderExtension()
 
-    package init(traceparent: String? = nil, metadata: [(key: String, value: String)] = []) {
+    package init(
+        traceparent: String? = nil, metadata: [(key: String, value: String)] = [], timings: StageTimings? = nil
+    ) {
         self.traceparent = traceparent
         self.metadata = metadata
+        self.timings = timings
     }
 
-    package var isEmpty: Bool { traceparent == nil && metadata.isEmpty }
+    package var isEmpty: Bool { traceparent == nil && metadata.isEmpty && timings == nil }
 
     /// Why TLVs cannot be read.
     package enum Defect: Error, Equatable {
@@ -64,6 +71,9 @@ package struct HeaderExtension: Sendable {
                 let text = String(validating: value[(1 + Int(keyLength))...], as: UTF8.self)
             else { throw .malformed(.metadata) }
             metadata.append((key, text))
+        case .timings:
+            guard let times = StageTimings(value) else { throw .malformed(.timings) }
+            timings = times
         case nil:
             guard flags & Self.critical == 0 else { throw .unknownCritical(kind) }
             skippedCount += 1
@@ -78,6 +88,7 @@ package struct HeaderExtension: Sendable {
             guard (1...Self.maxKeyLength).contains(key.utf8.count), value.utf8.count <= FrameHeader.maxExtensionLength else { return nil }
             append(.metadata, [UInt8(key.utf8.count)] + Array(key.utf8) + Array(value.utf8), to: &bytes)
         }
+        if let timings { append(.timings, timings.bytes, to: &bytes) }
         return bytes.count <= FrameHeader.maxExtensionLength ? bytes : nil
     }
 
