@@ -1,5 +1,5 @@
 # What a person or CI runs. Everything sets up first; `make setup` alone does only that.
-.PHONY: help setup build test demo protos protos-check lint examples bench-echo bench-serve check-long clean
+.PHONY: help setup build test demo protos protos-check lint examples bench-echo bench-serve bench-overload check-long clean
 .DEFAULT_GOAL := build
 
 SWIFT_BUILD := swift build -c release
@@ -43,6 +43,11 @@ bench-echo: setup         ## calls a second through the whole runtime, beside li
 bench-serve: setup        ## what an idle server costs, and how soon it serves
 	$(SWIFT_BUILD) --product orderwire
 	@bench/serve/run
+
+bench-overload: setup     ## what comes of up to ten times too many calls
+	$(SWIFT_BUILD) --product bench-overload
+	$(SWIFT_BUILD) --product orderwire
+	@bench/overload/run
 
 check-long: setup         ## the tests five times over, each time with new random seeds
 	@set -e; for round in 1 2 3 4 5; do $(SWIFT_TEST); done

@@ -95,6 +95,11 @@ let package = Package(
             ], path: "bench/echo", exclude: ["run"],
             swiftSettings: strict),
         .executableTarget(
+            name: "bench-overload", dependencies: [
+                "RPCServer", "RPCClient", "ProtoEcho", "ProtoShop", .product(name: "Logging", package: "swift-log"),
+            ], path: "bench/overload", exclude: ["run"],
+            swiftSettings: strict),
+        .executableTarget(
             name: "bench-codec", dependencies: ["ProtoEcho", "ProtoShop", "Protobuf"], path: "bench/codec", swiftSettings: strict),
 
         // Tests. TestSupport holds what several of them need.

@@ -1,0 +1,61 @@
+import ProtoEcho
+import ProtoShop
+import RPC
+import RPCClient
+
+/// What a call asks for.
+enum Workload: String, Sendable {
+    /// 64 bytes of EchoService.
+    case echo
+    /// A page of 10 of ListProducts: a random category and number, so that few calls ask for the same.
+    case products
+
+    /// The time that a call has: a caller who would wait longer would not wait at all.
+    static let budget = Duration.seconds(1)
+    /// Categories of the products that `bench/overload/run` makes.
+    static let categoryCount = 50
+    static let pageCount = 90
+
+    /// Carries out one call. Never tried again: what is measured is what the server does with the first try.
+    func call(_ channel: Channel) async throws(RPCError) {
+        switch self {
+        case .echo:
+            _ = try await Echo.EchoService.Client(channel).echo(Self.echoRequest, options: Self.options)
+        case .products:
+            let request = Catalog.ListProductsRequest(
+                category: "category \(Int.random(in: 10..<(10 + Self.categoryCount)))", pageSize: 10,
+                page: .random(in: 1...Int32(Self.pageCount)))
+            _ = try await Catalog.CatalogService.Client(channel).listProducts(request, options: Self.options)
+        }
+    }
+
+    private static let echoRequest = Echo.EchoRequest(payload: [UInt8](repeating: 0x5A, count: 64))
+    private static let options = CallOptions(timeout: budget)
+}
+
+/// What a server can do: as many calls as come back when 64 are always in flight.
+enum Capacity {
+    private static let inFlight = 64
+
+    static func measure(_ workload: Workload, at endpoint: String, seconds: Double) async throws -> Double {
+        let channel = try Channel(to: endpoint, name: "capacity")
+        defer { channel.close() }
+        let start = MonotonicTime.now.advanced(by: .milliseconds(500))
+        let end = start.advanced(by: .seconds(seconds))
+        let count = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<inFlight {
+                group.addTask {
+                    var count = 0
+                    while MonotonicTime.now < end {
+                        let isCounted = MonotonicTime.now >= start
+                        try await workload.call(channel)
+                        if isCounted { count += 1 }
+                    }
+                    return count
+                }
+            }
+            return try await group.reduce(0, +)
+        }
+        return Double(count) / seconds
+    }
+}
