@@ -19,3 +19,17 @@ public struct MessageDescriptor: @unchecked Sendable {
         self.pointer = pointer
     }
 }
+
+extension MessageDescriptor {
+    /// Decodes bytes of a message that exists in C only, as protoc's descriptions of .proto files do, for `body` to look at.
+    package func withDecoded<CMessage, Result>(
+        _ bytes: [UInt8], as type: CMessage.Type, limits: DecodingLimits = .default, _ body: (UnsafePointer<CMessage>) -> Result
+    ) throws(DecodingError) -> Result {
+        try bytes.span.bytes.withUnsafeBytes { buffer throws(DecodingError) in
+            try WireScanner.check(buffer, pointer, limits)
+            return try Arena.withArena(limit: limits.maxArenaBytes) { arena throws(DecodingError) in
+                body(try Decoder.unpack(buffer, pointer, arena).assumingMemoryBound(to: CMessage.self))
+            }
+        }
+    }
+}

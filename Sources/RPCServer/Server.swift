@@ -40,7 +40,8 @@ public final class Server: Sendable {
     /// - Throws: `METHOD_COLLISION` where two methods have the same name on the wire.
     public init(configuration: ServerConfiguration, services: [any Service], logger: Logger) throws(RPCError) {
         let counters = ServerCounters()
-        let introspection = Introspection(counters: counters, version: configuration.version)
+        let introspection = Introspection(
+            counters: counters, version: configuration.version, limits: configuration.limits)
         let all = services + [introspection.health, introspection.runtime]
         methods = try MethodTable(all)
         dispatcher = Dispatcher(policies: methods.policies, workers: configuration.workers)

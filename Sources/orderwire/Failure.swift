@@ -16,7 +16,7 @@ enum Failure {
             StandardStream.error.write(line)
             Glibc.exit(ExitStatus.usage)
         case let error as StartFailure:
-            StandardStream.error.write("orderwire: the server cannot start: \("\(error.cause)".escapingControls)\n")
+            StandardStream.error.write("orderwire: the server cannot start: \(error.reason.escapingControls)\n")
             Glibc.exit(ExitStatus.failure)
         default:
             // ArgumentParser's own: usage, help, version, and codes that commands throw.

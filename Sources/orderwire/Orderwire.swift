@@ -13,6 +13,7 @@ struct Orderwire: AsyncParsableCommand {
               orderwire products list --category rock --order-by "price desc"
               orderwire orders submit --item chinook-1=2 --wait
               orderwire orders watch --group mailer -o jsonl
+              orderwire call CatalogService/ListProducts -d '{"category": "rock"}' --explain
 
             Data goes to standard output, everything else to standard error. Every flag has a variable of the environment, \
             as in ORDERWIRE_SERVER for --server; the flag wins.
@@ -20,7 +21,9 @@ struct Orderwire: AsyncParsableCommand {
             failed, as in 69 NOT_FOUND and 78 UNAVAILABLE.
             """,
         version: Version.text,
-        subcommands: [Serve.self, ProductsCommand.self, OrdersCommand.self, Health.self, VersionCommand.self])
+        subcommands: [
+            Serve.self, ProductsCommand.self, OrdersCommand.self, Call.self, List.self, Describe.self, Health.self, VersionCommand.self,
+        ])
 }
 
 @main

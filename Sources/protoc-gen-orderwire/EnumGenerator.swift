@@ -1,3 +1,5 @@
+import ProtoSchema
+
 /// Writes the Swift of one enum type.
 struct EnumGenerator {
     private let schema: SchemaEnum

@@ -1,3 +1,5 @@
+import ProtoSchema
+
 /// The Swift of one field: its type, and how it crosses between the Swift value and the C struct `c`.
 struct FieldCode {
     let field: SchemaField
@@ -29,16 +31,21 @@ struct FieldCode {
         case .singular(.string): "\"\""
         case .singular(.bytes): "[]"
         case .singular(.enumeration(let name)): names.type(ofFullName: name) + "()"
+        case .singular(.unsupported): Self.refused
         }
     }
 
+    /// Groups: proto3 has none, and `Refusals` lets nothing else through.
+    private static var refused: String { preconditionFailure("a group in proto3") }
+
     private func elementType(_ type: FieldType) -> String {
         switch type {
-        case .number(let name): name
+        case .number(let type): type.swiftName
         case .bool: "Bool"
         case .string: "String"
         case .bytes: "[UInt8]"
         case .enumeration(let name), .message(let name): names.type(ofFullName: name)
+        case .unsupported: Self.refused
         }
     }
 }
@@ -74,6 +81,7 @@ extension FieldCode {
         case .enumeration(let name):
             "\(names.type(ofFullName: name))(rawValue: Int32(truncatingIfNeeded: \(expression).rawValue))"
         case .message(let name): "CValue.message(\(expression)) ?? \(names.type(ofFullName: name))()"
+        case .unsupported: Self.refused
         }
     }
 }
@@ -126,6 +134,20 @@ extension FieldCode {
         case .bytes: "arena.bytes(\(expression))"
         case .enumeration: ".init(rawValue: .init(truncatingIfNeeded: \(expression).rawValue))"
         case .message: "try arena.message(\(expression)\(place))"
+        case .unsupported: Self.refused
+        }
+    }
+}
+
+extension NumberType {
+    fileprivate var swiftName: String {
+        switch self {
+        case .double: "Double"
+        case .float: "Float"
+        case .int64, .sint64, .sfixed64: "Int64"
+        case .uint64, .fixed64: "UInt64"
+        case .int32, .sint32, .sfixed32: "Int32"
+        case .uint32, .fixed32: "UInt32"
         }
     }
 }

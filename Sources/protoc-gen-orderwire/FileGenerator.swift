@@ -1,8 +1,11 @@
+import ProtoSchema
+
 /// Writes the Swift file of one .proto file.
 struct FileGenerator {
     let file: SchemaFile
     let names: SwiftNames
     let parameters: Parameters
+    let descriptors: FileDescriptors
     /// Packages whose messages are generated in the same run, so that they need no import.
     let localPackages: Set<String>
     /// True in the one file of a package that defines its namespace.
@@ -30,6 +33,8 @@ struct FileGenerator {
                 writer.line()
                 ServiceGenerator(service, package: file.package, names).write(&writer)
             }
+            writer.line()
+            writeDescriptors(&writer)
         }
         let suffix = parameters.part == .services ? ".services.pb.swift" : ".pb.swift"
         return (SwiftNames.file(file.name) + suffix, writer.text)
@@ -49,6 +54,23 @@ struct FileGenerator {
         if hasMessages { mentioned += file.messages.flatMap(\.mentionedTypes) }
         if hasServices { mentioned += file.services.flatMap { $0.methods.flatMap { [$0.request, $0.response] } } }
         return mentioned.contains { type in names.package(ofFullName: type).map { !localPackages.contains($0) } ?? true }
+    }
+
+    private func writeDescriptors(_ writer: inout SourceWriter) {
+        writer.comment("", orElse: "The .proto file, after all that it imports.")
+        writer.line("private let protoFiles = [")
+        writer.indented { writer in
+            for (name, base64) in descriptors.reachable(from: file.name) {
+                writer.line("FileDescriptor(")
+                writer.indented { writer in
+                    writer.line("\"\(name)\",")
+                    writer.line("base64: \"\"\"")
+                    writer.indented { $0.wrapped(base64) }
+                    writer.indented { $0.line("\"\"\"),") }
+                }
+            }
+        }
+        writer.line("]")
     }
 
     private func writeMessages(_ namespace: String, _ writer: inout SourceWriter) {

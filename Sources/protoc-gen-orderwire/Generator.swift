@@ -1,4 +1,5 @@
 import CProto
+import ProtoSchema
 
 /// From protoc's request to the generated files.
 enum Generator {
@@ -10,14 +11,12 @@ enum Generator {
         let wanted = Set(
             UnsafeBufferPointer(start: request.pointee.file_to_generate, count: request.pointee.n_file_to_generate)
                 .map { text($0) })
-        var all: [SchemaFile] = []
-        for file in elements(request.pointee.proto_file, request.pointee.n_proto_file) {
-            all.append(try SchemaReader.read(file, isGenerated: wanted.contains(text(file.pointee.name))))
-        }
+        let all = elements(request.pointee.proto_file, request.pointee.n_proto_file).map { SchemaReader.read($0) }
         let generated = all.filter { wanted.contains($0.name) }
         try Refusals.check(generated, all: all)
 
         let names = SwiftNames(all, parameters)
+        let descriptors = FileDescriptors(request)
         let localPackages = parameters.part == .services ? [] : Set(generated.map(\.package))
         /// Package of each namespace that a file has defined.
         var packages: [String: String] = [:]
@@ -30,7 +29,7 @@ enum Generator {
                     file.name, "\(package) and \(file.package) both become \(namespace): say namespace=\(file.package):NAME")
             }
             let generator = FileGenerator(
-                file: file, names: names, parameters: parameters, localPackages: localPackages,
+                file: file, names: names, parameters: parameters, descriptors: descriptors, localPackages: localPackages,
                 definesNamespace: package == nil && parameters.part != .services)
             if let result = generator.generated() { results.append(result) }
         }

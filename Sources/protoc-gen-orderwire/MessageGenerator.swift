@@ -1,3 +1,5 @@
+import ProtoSchema
+
 /// Writes the Swift of one message type.
 struct MessageGenerator {
     private let message: SchemaMessage

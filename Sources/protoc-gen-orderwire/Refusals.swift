@@ -1,3 +1,5 @@
+import ProtoSchema
+
 /// What compiles as .proto, but does not work through protobuf-c.
 struct Refusals {
     private let messages: [String: SchemaMessage]
@@ -14,7 +16,14 @@ struct Refusals {
         for file in all { collect(file.messages) }
         let refusals = Refusals(messages: messages)
         for file in generated {
+            guard file.syntax == "proto3" else { throw PluginError(file.name, "only syntax proto3 is supported") }
+            guard !file.package.isEmpty else { throw PluginError(file.name, "has no package, from which the Swift namespace follows") }
             try refusals.check(file.messages)
+            for service in file.services {
+                for method in service.methods where method.isStreaming {
+                    throw PluginError("\(service.fullName).\(method.name)", "streaming is not supported")
+                }
+            }
         }
     }
 

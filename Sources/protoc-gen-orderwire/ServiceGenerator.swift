@@ -1,3 +1,5 @@
+import ProtoSchema
+
 /// Writes the Swift of one service: its methods, a client stub, and the protocol that an implementation conforms to.
 struct ServiceGenerator {
     private let service: SchemaService
@@ -24,6 +26,10 @@ struct ServiceGenerator {
                 writer.line("public static let name = \"\(service.fullName)\"")
                 for method in service.methods { writeDescriptor(method, &writer) }
                 writer.line()
+                writer.comment("", orElse: "All methods, for who picks one by its name.")
+                let names = service.methods.map { "AnyMethod(\(SwiftNames.member($0.name)))" }
+                writer.line("public static let methods: [AnyMethod] = [\(names.joined(separator: ", "))]")
+                writer.line()
                 writeClient(&writer)
                 writer.line()
                 writeHandlers(&writer)
@@ -31,6 +37,9 @@ struct ServiceGenerator {
         }
         writer.line()
         writer.block("extension \(qualifiedName).Handlers") { writer in
+            writer.comment("", orElse: "The .proto file of the service, after all that it imports.")
+            writer.line("public var files: [FileDescriptor] { protoFiles }")
+            writer.line()
             writer.comment("", orElse: "All methods of the service, each with its handler.")
             writer.block("public var registrations: [MethodRegistration]") { writer in
                 writer.line("[")

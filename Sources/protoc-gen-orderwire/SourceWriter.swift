@@ -23,6 +23,16 @@ struct SourceWriter {
         depth -= 1
     }
 
+    /// One long word, inside a literal of several lines.
+    mutating func wrapped(_ word: String) {
+        var rest = word[...]
+        while !rest.isEmpty {
+            let part = rest.prefix(100)
+            rest = rest.dropFirst(100)
+            line(part + (rest.isEmpty ? "" : "\\"))
+        }
+    }
+
     /// A doc comment; `fallback` where the .proto has none.
     mutating func comment(_ comment: String, orElse fallback: String) {
         let text = comment.isEmpty ? fallback : comment

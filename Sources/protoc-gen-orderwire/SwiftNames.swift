@@ -1,3 +1,5 @@
+import ProtoSchema
+
 /// The names that protobuf's things get in Swift.
 struct SwiftNames {
     /// Swift name of each message and enum, by full protobuf name.

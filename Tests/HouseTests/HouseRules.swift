@@ -28,10 +28,11 @@ enum HouseRules {
         "Terminal": [],
         "Shop": ["RPC", "RPCServer", "Protobuf", "ProtoRuntime", "ProtoShop", "MongoDB"],
         "orderwire": [
-            "Terminal", "Shop", "ShopClient", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "EmbeddedMongoDB",
-            "MongoDB",
+            "Terminal", "Shop", "ShopClient", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "ProtoSchema",
+            "EmbeddedMongoDB", "MongoDB",
         ],
-        "protoc-gen-orderwire": ["CProto", "Protobuf"],
+        "ProtoSchema": ["CProto", "Protobuf"],
+        "protoc-gen-orderwire": ["CProto", "Protobuf", "ProtoSchema"],
     ]
 
     /// What a module may import from other packages. Everything else is the toolchain's.

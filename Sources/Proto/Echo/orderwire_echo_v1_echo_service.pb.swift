@@ -95,6 +95,9 @@ extension Echo {
         public static let echo = MethodDescriptor<Echo.EchoRequest, Echo.EchoResponse>(
             "orderwire.echo.v1.EchoService/Echo", idempotency: .noSideEffects)
 
+        /// All methods, for who picks one by its name.
+        public static let methods: [AnyMethod] = [AnyMethod(echo)]
+
         /// Calls EchoService.
         public struct Client: Sendable {
             private let invoker: any CallInvoker
@@ -121,6 +124,9 @@ extension Echo {
 }
 
 extension Echo.EchoService.Handlers {
+    /// The .proto file of the service, after all that it imports.
+    public var files: [FileDescriptor] { protoFiles }
+
     /// All methods of the service, each with its handler.
     public var registrations: [MethodRegistration] {
         [
@@ -128,3 +134,20 @@ extension Echo.EchoService.Handlers {
         ]
     }
 }
+
+/// The .proto file, after all that it imports.
+private let protoFiles = [
+    FileDescriptor(
+        "orderwire/echo/v1/echo_service.proto",
+        base64: """
+            CiRvcmRlcndpcmUvZWNoby92MS9lY2hvX3NlcnZpY2UucHJvdG8SEW9yZGVyd2lyZS5lY2hvLnYxIicKC0VjaG9SZXF1ZXN0EhgK\
+            B3BheWxvYWQYASABKAxSB3BheWxvYWQiKAoMRWNob1Jlc3BvbnNlEhgKB3BheWxvYWQYASABKAxSB3BheWxvYWQyWwoLRWNob1Nl\
+            cnZpY2USTAoERWNobxIeLm9yZGVyd2lyZS5lY2hvLnYxLkVjaG9SZXF1ZXN0Gh8ub3JkZXJ3aXJlLmVjaG8udjEuRWNob1Jlc3Bv\
+            bnNlIgOQAgFK8gIKTQoBDBIDAQASGkMgVGhlIHNtYWxsZXN0IHNlcnZpY2U6IGZvciB0aGUgcnVudGltZSdzIG93biB0ZXN0cyBh\
+            bmQgYmVuY2htYXJrcy4KCjgKAgYAEgQGAAsBGiwgRWNob1NlcnZpY2UgYW5zd2VycyB3aXRoIHdoYXQgaXQgd2FzIHNlbnQuCgoz\
+            CgQGAAIAEgQIAgoDGiUgRWNobyByZXR1cm5zIGl0cyByZXF1ZXN0J3MgcGF5bG9hZC4KCiwKAgQAEgQOABEBGiAgRWNob1JlcXVl\
+            c3QgY2FycmllcyBhbnkgYnl0ZXMuCgojCgQEAAIAEgMQAhQaFiBUaGUgYnl0ZXMgdG8gcmV0dXJuLgoKKAoCBAESBBQAFwEaHCBF\
+            Y2hvUmVzcG9uc2UgcmV0dXJucyB0aGVtLgoKNQoEBAECABIDFgIUGiggVGhlIGJ5dGVzIG9mIHRoZSByZXF1ZXN0LiBPdXRwdXQg\
+            b25seS4KYgZwcm90bzM=
+            """),
+]

@@ -4,6 +4,244 @@ internal import CProto
 public import Protobuf
 
 extension Runtime {
+    /// Idempotency has the values of google.protobuf.MethodOptions.IdempotencyLevel.
+    public enum Idempotency: Enumeration {
+        /// Nothing is known: a call that may have run must not be repeated.
+        case unspecified
+        /// The method changes nothing.
+        case noSideEffects
+        /// Carried out twice, it has the effect of once.
+        case idempotent
+        /// A number that this version does not know.
+        case unrecognized(Int32)
+
+        /// The value with number 0.
+        public init() { self.init(rawValue: 0) }
+
+        /// The value with this number.
+        public init(rawValue: Int32) {
+            switch rawValue {
+            case 0: self = .unspecified
+            case 1: self = .noSideEffects
+            case 2: self = .idempotent
+            default: self = .unrecognized(rawValue)
+            }
+        }
+
+        /// The value's number.
+        public var rawValue: Int32 {
+            switch self {
+            case .unspecified: 0
+            case .noSideEffects: 1
+            case .idempotent: 2
+            case .unrecognized(let number): number
+            }
+        }
+    }
+}
+
+extension Runtime {
+    /// Dispatch is how the calls of a method are handed to workers.
+    public enum Dispatch: Enumeration {
+        /// Not known.
+        case unspecified
+        /// One call at a time.
+        case unary
+        /// One call at a time, which may wait for its answer without a worker.
+        case parked
+        /// All calls that wait, together.
+        case gathered
+        /// All calls that wait with the same request, carried out once for all of them.
+        case coalesced
+        /// A number that this version does not know.
+        case unrecognized(Int32)
+
+        /// The value with number 0.
+        public init() { self.init(rawValue: 0) }
+
+        /// The value with this number.
+        public init(rawValue: Int32) {
+            switch rawValue {
+            case 0: self = .unspecified
+            case 1: self = .unary
+            case 2: self = .parked
+            case 3: self = .gathered
+            case 4: self = .coalesced
+            default: self = .unrecognized(rawValue)
+            }
+        }
+
+        /// The value's number.
+        public var rawValue: Int32 {
+            switch self {
+            case .unspecified: 0
+            case .unary: 1
+            case .parked: 2
+            case .gathered: 3
+            case .coalesced: 4
+            case .unrecognized(let number): number
+            }
+        }
+    }
+}
+
+extension Runtime {
+    /// DescribeRequest asks for everything.
+    public struct DescribeRequest: Message {
+        /// The message with every field at its default.
+        public init() {}
+    }
+}
+
+extension Runtime.DescribeRequest {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.runtime.v1.DescribeRequest"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__runtime__v1__describe_request__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Runtime__V1__DescribeRequest.self)
+        orderwire__runtime__v1__describe_request__init(c)
+    }
+}
+
+extension Runtime {
+    /// DescribeResponse holds what a client needs that has no .proto files.
+    public struct DescribeResponse: Message {
+        /// A serialized google.protobuf.FileDescriptorSet: the files of the services and all that they import, each after those
+        /// that it imports itself, comments included. Output only.
+        public var fileDescriptorSet: [UInt8] = []
+        /// One entry a method, sorted by name. Output only.
+        public var methods: [Runtime.MethodInfo] = []
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            fileDescriptorSet: [UInt8] = [],
+            methods: [Runtime.MethodInfo] = []
+        ) {
+            self.fileDescriptorSet = fileDescriptorSet
+            self.methods = methods
+        }
+    }
+}
+
+extension Runtime.DescribeResponse {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.runtime.v1.DescribeResponse"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__runtime__v1__describe_response__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Runtime__V1__DescribeResponse.self)
+        self.fileDescriptorSet = CValue.bytes(c.pointee.file_descriptor_set.data, c.pointee.file_descriptor_set.len)
+        self.methods = CValue.array(c.pointee.methods, c.pointee.n_methods) { CValue.message($0) ?? Runtime.MethodInfo() }
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Runtime__V1__DescribeResponse.self)
+        orderwire__runtime__v1__describe_response__init(c)
+        (c.pointee.file_descriptor_set.len, c.pointee.file_descriptor_set.data) = arena.bytes(self.fileDescriptorSet)
+        c.pointee.n_methods = self.methods.count
+        c.pointee.methods = try arena.array(self.methods, "methods") { element throws(EncodingError) in
+            try arena.message(element)
+        }
+    }
+}
+
+extension Runtime {
+    /// MethodInfo is a line of the server's method table.
+    public struct MethodInfo: Message {
+        /// Full name, as in "orderwire.orders.v1.OrderService/SubmitOrder".
+        public var method: String = ""
+        /// The name on the wire: FNV-1a-32 of the full name.
+        public var id: UInt32 = 0
+        /// Whether a call may be repeated.
+        public var idempotency: Runtime.Idempotency = Runtime.Idempotency()
+        /// Which calls a worker takes together.
+        public var dispatch: Runtime.Dispatch = Runtime.Dispatch()
+        /// Most batches that run at once; 0: as many as there are workers.
+        public var concurrency: Int32 = 0
+        /// Most calls in a batch.
+        public var maxBatchCalls: Int32 = 0
+        /// Most payload bytes in a batch, unless a single call is larger; 0: no limit.
+        public var maxBatchBytes: Int64 = 0
+        /// Largest request in bytes.
+        public var maxRequestBytes: Int64 = 0
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            method: String = "",
+            id: UInt32 = 0,
+            idempotency: Runtime.Idempotency = Runtime.Idempotency(),
+            dispatch: Runtime.Dispatch = Runtime.Dispatch(),
+            concurrency: Int32 = 0,
+            maxBatchCalls: Int32 = 0,
+            maxBatchBytes: Int64 = 0,
+            maxRequestBytes: Int64 = 0
+        ) {
+            self.method = method
+            self.id = id
+            self.idempotency = idempotency
+            self.dispatch = dispatch
+            self.concurrency = concurrency
+            self.maxBatchCalls = maxBatchCalls
+            self.maxBatchBytes = maxBatchBytes
+            self.maxRequestBytes = maxRequestBytes
+        }
+    }
+}
+
+extension Runtime.MethodInfo {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.runtime.v1.MethodInfo"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__runtime__v1__method_info__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Runtime__V1__MethodInfo.self)
+        self.method = CValue.string(c.pointee.method)
+        self.id = c.pointee.id
+        self.idempotency = Runtime.Idempotency(rawValue: Int32(truncatingIfNeeded: c.pointee.idempotency.rawValue))
+        self.dispatch = Runtime.Dispatch(rawValue: Int32(truncatingIfNeeded: c.pointee.dispatch.rawValue))
+        self.concurrency = c.pointee.concurrency
+        self.maxBatchCalls = c.pointee.max_batch_calls
+        self.maxBatchBytes = c.pointee.max_batch_bytes
+        self.maxRequestBytes = c.pointee.max_request_bytes
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Runtime__V1__MethodInfo.self)
+        orderwire__runtime__v1__method_info__init(c)
+        c.pointee.method = try arena.string(self.method, "method")
+        c.pointee.id = self.id
+        c.pointee.idempotency = .init(rawValue: .init(truncatingIfNeeded: self.idempotency.rawValue))
+        c.pointee.dispatch = .init(rawValue: .init(truncatingIfNeeded: self.dispatch.rawValue))
+        c.pointee.concurrency = self.concurrency
+        c.pointee.max_batch_calls = self.maxBatchCalls
+        c.pointee.max_batch_bytes = self.maxBatchBytes
+        c.pointee.max_request_bytes = self.maxRequestBytes
+    }
+}
+
+extension Runtime {
     /// StatsRequest asks for all counters.
     public struct StatsRequest: Message {
         /// The message with every field at its default.

@@ -446,6 +446,9 @@ extension Catalog {
         public static let importProducts = MethodDescriptor<Catalog.ImportProductsRequest, Catalog.ImportProductsResponse>(
             "orderwire.catalog.v1.CatalogService/ImportProducts", idempotency: .idempotent)
 
+        /// All methods, for who picks one by its name.
+        public static let methods: [AnyMethod] = [AnyMethod(listProducts), AnyMethod(getProduct), AnyMethod(importProducts)]
+
         /// Calls CatalogService.
         public struct Client: Sendable {
             private let invoker: any CallInvoker
@@ -490,6 +493,9 @@ extension Catalog {
 }
 
 extension Catalog.CatalogService.Handlers {
+    /// The .proto file of the service, after all that it imports.
+    public var files: [FileDescriptor] { protoFiles }
+
     /// All methods of the service, each with its handler.
     public var registrations: [MethodRegistration] {
         [
@@ -499,3 +505,85 @@ extension Catalog.CatalogService.Handlers {
         ]
     }
 }
+
+/// The .proto file, after all that it imports.
+private let protoFiles = [
+    FileDescriptor(
+        "google/protobuf/timestamp.proto",
+        base64: """
+            Ch9nb29nbGUvcHJvdG9idWYvdGltZXN0YW1wLnByb3RvEg9nb29nbGUucHJvdG9idWYiOwoJVGltZXN0YW1wEhgKB3NlY29uZHMY\
+            ASABKANSB3NlY29uZHMSFAoFbmFub3MYAiABKAVSBW5hbm9zQoUBChNjb20uZ29vZ2xlLnByb3RvYnVmQg5UaW1lc3RhbXBQcm90\
+            b1ABWjJnb29nbGUuZ29sYW5nLm9yZy9wcm90b2J1Zi90eXBlcy9rbm93bi90aW1lc3RhbXBwYvgBAaICA0dQQqoCHkdvb2dsZS5Q\
+            cm90b2J1Zi5XZWxsS25vd25UeXBlc2IGcHJvdG8z
+            """),
+    FileDescriptor(
+        "orderwire/catalog/v1/money.proto",
+        base64: """
+            CiBvcmRlcndpcmUvY2F0YWxvZy92MS9tb25leS5wcm90bxIUb3JkZXJ3aXJlLmNhdGFsb2cudjEiWAoFTW9uZXkSIwoNY3VycmVu\
+            Y3lfY29kZRgBIAEoCVIMY3VycmVuY3lDb2RlEhQKBXVuaXRzGAIgASgDUgV1bml0cxIUCgVuYW5vcxgDIAEoBVIFbmFub3NKzQIK\
+            HQoBDBIDAQASGhMgQW1vdW50cyBvZiBtb25leS4KCkQKAgQAEgQGAA0BGjggTW9uZXkgaGFzIHRoZSBmaWVsZHMgYW5kIG51bWJl\
+            cnMgb2YgZ29vZ2xlLnR5cGUuTW9uZXkuCgo6CgQEAAIAEgMIAhsaLSBUaHJlZS1sZXR0ZXIgY29kZSBvZiBJU08gNDIxNywgYXMg\
+            aW4gIlVTRCIuCgopCgQEAAIBEgMKAhIaHCBXaG9sZSB1bml0cyBvZiB0aGUgYW1vdW50LgoKfwoEBAACAhIDDAISGnIgQmlsbGlv\
+            bnRocyBvZiBhIHVuaXQsIC05OTksOTk5LDk5OSB0byA5OTksOTk5LDk5OSwgd2l0aCB0aGUgc2lnbiBvZiB1bml0cy4gVGhlIHNo\
+            b3Aga2VlcHMgd2hvbGUgaHVuZHJlZHRocyBvbmx5LgpiBnByb3RvMw==
+            """),
+    FileDescriptor(
+        "orderwire/catalog/v1/catalog_service.proto",
+        base64: """
+            CipvcmRlcndpcmUvY2F0YWxvZy92MS9jYXRhbG9nX3NlcnZpY2UucHJvdG8SFG9yZGVyd2lyZS5jYXRhbG9nLnYxGh9nb29nbGUv\
+            cHJvdG9idWYvdGltZXN0YW1wLnByb3RvGiBvcmRlcndpcmUvY2F0YWxvZy92MS9tb25leS5wcm90byLxAQoHUHJvZHVjdBIOCgJp\
+            ZBgBIAEoCVICaWQSEgoEbmFtZRgCIAEoCVIEbmFtZRIaCghjYXRlZ29yeRgDIAEoCVIIY2F0ZWdvcnkSMQoFcHJpY2UYBCABKAsy\
+            Gy5vcmRlcndpcmUuY2F0YWxvZy52MS5Nb25leVIFcHJpY2USFAoFc3RvY2sYBSABKANSBXN0b2NrEiAKC2Rlc2NyaXB0aW9uGAYg\
+            ASgJUgtkZXNjcmlwdGlvbhI7Cgt1cGRhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSCnVwZGF0ZVRp\
+            bWUinAEKE0xpc3RQcm9kdWN0c1JlcXVlc3QSGgoIY2F0ZWdvcnkYASABKAlSCGNhdGVnb3J5EhkKCG9yZGVyX2J5GAIgASgJUgdv\
+            cmRlckJ5EhsKCXBhZ2Vfc2l6ZRgDIAEoBVIIcGFnZVNpemUSEgoEcGFnZRgEIAEoBVIEcGFnZRIdCgpwYWdlX3Rva2VuGAUgASgJ\
+            UglwYWdlVG9rZW4itwEKFExpc3RQcm9kdWN0c1Jlc3BvbnNlEjkKCHByb2R1Y3RzGAEgAygLMh0ub3JkZXJ3aXJlLmNhdGFsb2cu\
+            djEuUHJvZHVjdFIIcHJvZHVjdHMSHQoKdG90YWxfc2l6ZRgCIAEoA1IJdG90YWxTaXplEh0KCnBhZ2VfY291bnQYAyABKANSCXBh\
+            Z2VDb3VudBImCg9uZXh0X3BhZ2VfdG9rZW4YBCABKAlSDW5leHRQYWdlVG9rZW4iIwoRR2V0UHJvZHVjdFJlcXVlc3QSDgoCaWQY\
+            ASABKAlSAmlkIk0KEkdldFByb2R1Y3RSZXNwb25zZRI3Cgdwcm9kdWN0GAEgASgLMh0ub3JkZXJ3aXJlLmNhdGFsb2cudjEuUHJv\
+            ZHVjdFIHcHJvZHVjdCJSChVJbXBvcnRQcm9kdWN0c1JlcXVlc3QSOQoIcHJvZHVjdHMYASADKAsyHS5vcmRlcndpcmUuY2F0YWxv\
+            Zy52MS5Qcm9kdWN0Ughwcm9kdWN0cyKnAQoWSW1wb3J0UHJvZHVjdHNSZXNwb25zZRIlCg5pbnNlcnRlZF9jb3VudBgBIAEoBVIN\
+            aW5zZXJ0ZWRDb3VudBIlCg5yZXBsYWNlZF9jb3VudBgCIAEoBVINcmVwbGFjZWRDb3VudBI/CghmYWlsdXJlcxgDIAMoCzIjLm9y\
+            ZGVyd2lyZS5jYXRhbG9nLnYxLkltcG9ydEZhaWx1cmVSCGZhaWx1cmVzIl0KDUltcG9ydEZhaWx1cmUSFAoFaW5kZXgYASABKAVS\
+            BWluZGV4EhQKBWZpZWxkGAIgASgJUgVmaWVsZBIgCgtkZXNjcmlwdGlvbhgDIAEoCVILZGVzY3JpcHRpb24y1AIKDkNhdGFsb2dT\
+            ZXJ2aWNlEmoKDExpc3RQcm9kdWN0cxIpLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaKi5vcmRlcndp\
+            cmUuY2F0YWxvZy52MS5MaXN0UHJvZHVjdHNSZXNwb25zZSIDkAIBEmQKCkdldFByb2R1Y3QSJy5vcmRlcndpcmUuY2F0YWxvZy52\
+            MS5HZXRQcm9kdWN0UmVxdWVzdBooLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkdldFByb2R1Y3RSZXNwb25zZSIDkAIBEnAKDkltcG9y\
+            dFByb2R1Y3RzEisub3JkZXJ3aXJlLmNhdGFsb2cudjEuSW1wb3J0UHJvZHVjdHNSZXF1ZXN0Giwub3JkZXJ3aXJlLmNhdGFsb2cu\
+            djEuSW1wb3J0UHJvZHVjdHNSZXNwb25zZSIDkAICSpgUCiIKAQwSAwEAEhoYIFRoZSBwcm9kdWN0IGNhdGFsb2d1ZS4KCjgKAgYA\
+            EgQJABYBGiwgQ2F0YWxvZ1NlcnZpY2UgZmluZHMgYW5kIGNoYW5nZXMgcHJvZHVjdHMuCgpJCgQGAAIAEgQLAg0DGjsgTGlzdFBy\
+            b2R1Y3RzIHJldHVybnMgb25lIHBhZ2Ugb2YgdGhlIHByb2R1Y3RzIHRoYXQgbWF0Y2guCgo9CgQGAAIBEgQPAhEDGi8gR2V0UHJv\
+            ZHVjdCByZXR1cm5zIG9uZSBwcm9kdWN0LCBvciBOT1RfRk9VTkQuCgpoCgQGAAICEgQTAhUDGlogSW1wb3J0UHJvZHVjdHMgaW5z\
+            ZXJ0cyBvciByZXBsYWNlcyBwcm9kdWN0cyBieSBpZCwgYW5kIHJlcG9ydHMgZWFjaCBvbmUgdGhhdCBpdCByZWZ1c2VkLgoKNwoC\
+            BAASBBkAKAEaKyBQcm9kdWN0IGlzIHNvbWV0aGluZyB0aGF0IGNhbiBiZSBvcmRlcmVkLgoKYAoEBAACABIDGwIQGlMgSWQ6IDEg\
+            dG8gNjQgYnl0ZXMgb2YgcHJpbnRhYmxlIEFTQ0lJIHdpdGhvdXQgc3BhY2VzLCBjb21wYXJlZCBhcyBieXRlcy4gUmVxdWlyZWQu\
+            CgouCgQEAAIBEgMdAhIaISBOYW1lOiAxIHRvIDUxMiBieXRlcy4gUmVxdWlyZWQuCgoyCgQEAAICEgMfAhYaJSBDYXRlZ29yeTog\
+            MSB0byAxMjggYnl0ZXMuIFJlcXVpcmVkLgoKTAoEBAACAxIDIQISGj8gUHJpY2Ugb2Ygb25lIHBpZWNlLCBub3QgbmVnYXRpdmUs\
+            IHdob2xlIGh1bmRyZWR0aHMuIFJlcXVpcmVkLgoKMwoEBAACBBIDIwISGiYgUGllY2VzIGluIHN0b2NrLCAwIHRvIDEsMDAwLDAw\
+            MCwwMDAuCgowCgQEAAIFEgMlAhkaIyBEZXNjcmlwdGlvbjogYXQgbW9zdCA0LDA5NiBieXRlcy4KCj4KBAQAAgYSAycCLBoxIFdo\
+            ZW4gdGhlIHByb2R1Y3Qgd2FzIGxhc3QgY2hhbmdlZC4gT3V0cHV0IG9ubHkuCgpJCgIEARIEKwA2ARo9IExpc3RQcm9kdWN0c1Jl\
+            cXVlc3QgYXNrcyBmb3IgYSBwYWdlLCBieSBudW1iZXIgb3IgYnkgdG9rZW4uCgqPAQoEBAECABIDLQIWGoEBIEtlZXBzIHRoZSBw\
+            cm9kdWN0cyB3aG9zZSBjYXRlZ29yeSBjb250YWlucyB0aGlzIHRleHQsIGNhc2UgaWdub3JlZC4gRW1wdHk6IGFsbC4gQXQgbW9z\
+            dCAxMjggYnl0ZXMuIFBsYWluIHRleHQsIG5ldmVyIGEgcGF0dGVybi4KCk4KBAQBAgESAy8CFhpBICJuYW1lIiAoYWxzbyB3aGVu\
+            IGVtcHR5KSwgIm5hbWUgZGVzYyIsICJwcmljZSIgb3IgInByaWNlIGRlc2MiLgoKYwoEBAECAhIDMQIWGlYgUHJvZHVjdHMgb24g\
+            YSBwYWdlOyAwIG1lYW5zIDEwLCBtb3JlIHRoYW4gMSwwMDAgbWVhbnMgMSwwMDAsIGxlc3MgdGhhbiAwIGlzIHJlZnVzZWQuCgpT\
+            CgQEAQIDEgMzAhEaRiBOdW1iZXIgb2YgdGhlIHBhZ2UsIGZyb20gMTsgMCBtZWFucyAxLiBOb3QgdG9nZXRoZXIgd2l0aCBwYWdl\
+            X3Rva2VuLgoKagoEBAECBBIDNQIYGl0gbmV4dF9wYWdlX3Rva2VuIG9mIHRoZSBwYWdlIGJlZm9yZSwgd2l0aCB0aGUgc2FtZSBm\
+            aWx0ZXIgYW5kIG9yZGVyLiBOb3QgdG9nZXRoZXIgd2l0aCBwYWdlLgoKLwoCBAISBDkAQgEaIyBMaXN0UHJvZHVjdHNSZXNwb25z\
+            ZSBpcyBvbmUgcGFnZS4KCkEKBAQCAgASAzsCIBo0IFRoZSBwcm9kdWN0cywgaW4gdGhlIG9yZGVyIGFza2VkIGZvci4gT3V0cHV0\
+            IG9ubHkuCgo3CgQEAgIBEgM9AhcaKiBQcm9kdWN0cyB0aGF0IG1hdGNoIGluIGFsbC4gT3V0cHV0IG9ubHkuCgo2CgQEAgICEgM/\
+            AhcaKSBQYWdlcyBvZiB0aGlzIHNpemUgaW4gYWxsLiBPdXRwdXQgb25seS4KClgKBAQCAgMSA0ECHRpLIEFza3MgZm9yIHRoZSBw\
+            YWdlIGFmdGVyIHRoaXMgb25lOyBlbXB0eSBvbiB0aGUgbGFzdC4gT3BhcXVlLiBPdXRwdXQgb25seS4KCjAKAgQDEgRFAEgBGiQg\
+            R2V0UHJvZHVjdFJlcXVlc3QgbmFtZXMgYSBwcm9kdWN0LgoKKwoEBAMCABIDRwIQGh4gSWQgb2YgdGhlIHByb2R1Y3QuIFJlcXVp\
+            cmVkLgoKMwoCBAQSBEsATgEaJyBHZXRQcm9kdWN0UmVzcG9uc2UgaG9sZHMgdGhlIHByb2R1Y3QuCgooCgQEBAIAEgNNAhYaGyBU\
+            aGUgcHJvZHVjdC4gT3V0cHV0IG9ubHkuCgo+CgIEBRIEUQBUARoyIEltcG9ydFByb2R1Y3RzUmVxdWVzdCBpcyBvbmUgYmF0Y2gg\
+            b2YgYW4gaW1wb3J0LgoKXwoEBAUCABIDUwIgGlIgVGhlIHByb2R1Y3RzLCAxIHRvIDEsMDAwLiBBIHByb2R1Y3QgdGhhdCBleGlz\
+            dHMgaXMgcmVwbGFjZWQsIGl0cyBzdG9jayBpbmNsdWRlZC4KCjUKAgQGEgRXAF4BGikgSW1wb3J0UHJvZHVjdHNSZXNwb25zZSBy\
+            ZXBvcnRzIGEgYmF0Y2guCgozCgQEBgIAEgNZAhsaJiBQcm9kdWN0cyB0aGF0IHdlcmUgbmV3LiBPdXRwdXQgb25seS4KCjcKBAQG\
+            AgESA1sCGxoqIFByb2R1Y3RzIHRoYXQgcmVwbGFjZWQgb25lLiBPdXRwdXQgb25seS4KCk8KBAQGAgISA10CJhpCIFByb2R1Y3Rz\
+            IHRoYXQgd2VyZSByZWZ1c2VkOyB0aGUgb3RoZXJzIHdlcmUgc3RvcmVkLiBPdXRwdXQgb25seS4KCkYKAgQHEgRhAGgBGjogSW1w\
+            b3J0RmFpbHVyZSBzYXlzIHdoeSBhIHByb2R1Y3Qgb2YgYSBiYXRjaCB3YXMgcmVmdXNlZC4KCjcKBAQHAgASA2MCEhoqIEluZGV4\
+            IGluIHRoZSByZXF1ZXN0J3MgcHJvZHVjdHMsIGZyb20gMC4KCj4KBAQHAgESA2UCExoxIFRoZSByZWZ1c2VkIGZpZWxkLCBhcyBp\
+            biAicHJpY2UuY3VycmVuY3lfY29kZSIuCgooCgQEBwICEgNnAhkaGyBXaHksIGFuZCB3aGF0IGlzIGFsbG93ZWQuCmIGcHJvdG8z
+            """),
+]

@@ -639,6 +639,9 @@ extension Orders {
         public static let listCompletions = MethodDescriptor<Orders.ListCompletionsRequest, Orders.ListCompletionsResponse>(
             "orderwire.orders.v1.OrderService/ListCompletions", idempotency: .noSideEffects)
 
+        /// All methods, for who picks one by its name.
+        public static let methods: [AnyMethod] = [AnyMethod(submitOrder), AnyMethod(getOrder), AnyMethod(waitOrder), AnyMethod(subscribe), AnyMethod(ackCompletions), AnyMethod(listCompletions)]
+
         /// Calls OrderService.
         public struct Client: Sendable {
             private let invoker: any CallInvoker
@@ -710,6 +713,9 @@ extension Orders {
 }
 
 extension Orders.OrderService.Handlers {
+    /// The .proto file of the service, after all that it imports.
+    public var files: [FileDescriptor] { protoFiles }
+
     /// All methods of the service, each with its handler.
     public var registrations: [MethodRegistration] {
         [
@@ -722,3 +728,173 @@ extension Orders.OrderService.Handlers {
         ]
     }
 }
+
+/// The .proto file, after all that it imports.
+private let protoFiles = [
+    FileDescriptor(
+        "google/protobuf/timestamp.proto",
+        base64: """
+            Ch9nb29nbGUvcHJvdG9idWYvdGltZXN0YW1wLnByb3RvEg9nb29nbGUucHJvdG9idWYiOwoJVGltZXN0YW1wEhgKB3NlY29uZHMY\
+            ASABKANSB3NlY29uZHMSFAoFbmFub3MYAiABKAVSBW5hbm9zQoUBChNjb20uZ29vZ2xlLnByb3RvYnVmQg5UaW1lc3RhbXBQcm90\
+            b1ABWjJnb29nbGUuZ29sYW5nLm9yZy9wcm90b2J1Zi90eXBlcy9rbm93bi90aW1lc3RhbXBwYvgBAaICA0dQQqoCHkdvb2dsZS5Q\
+            cm90b2J1Zi5XZWxsS25vd25UeXBlc2IGcHJvdG8z
+            """),
+    FileDescriptor(
+        "orderwire/catalog/v1/money.proto",
+        base64: """
+            CiBvcmRlcndpcmUvY2F0YWxvZy92MS9tb25leS5wcm90bxIUb3JkZXJ3aXJlLmNhdGFsb2cudjEiWAoFTW9uZXkSIwoNY3VycmVu\
+            Y3lfY29kZRgBIAEoCVIMY3VycmVuY3lDb2RlEhQKBXVuaXRzGAIgASgDUgV1bml0cxIUCgVuYW5vcxgDIAEoBVIFbmFub3NKzQIK\
+            HQoBDBIDAQASGhMgQW1vdW50cyBvZiBtb25leS4KCkQKAgQAEgQGAA0BGjggTW9uZXkgaGFzIHRoZSBmaWVsZHMgYW5kIG51bWJl\
+            cnMgb2YgZ29vZ2xlLnR5cGUuTW9uZXkuCgo6CgQEAAIAEgMIAhsaLSBUaHJlZS1sZXR0ZXIgY29kZSBvZiBJU08gNDIxNywgYXMg\
+            aW4gIlVTRCIuCgopCgQEAAIBEgMKAhIaHCBXaG9sZSB1bml0cyBvZiB0aGUgYW1vdW50LgoKfwoEBAACAhIDDAISGnIgQmlsbGlv\
+            bnRocyBvZiBhIHVuaXQsIC05OTksOTk5LDk5OSB0byA5OTksOTk5LDk5OSwgd2l0aCB0aGUgc2lnbiBvZiB1bml0cy4gVGhlIHNo\
+            b3Aga2VlcHMgd2hvbGUgaHVuZHJlZHRocyBvbmx5LgpiBnByb3RvMw==
+            """),
+    FileDescriptor(
+        "orderwire/orders/v1/order.proto",
+        base64: """
+            Ch9vcmRlcndpcmUvb3JkZXJzL3YxL29yZGVyLnByb3RvEhNvcmRlcndpcmUub3JkZXJzLnYxGh9nb29nbGUvcHJvdG9idWYvdGlt\
+            ZXN0YW1wLnByb3RvGiBvcmRlcndpcmUvY2F0YWxvZy92MS9tb25leS5wcm90byKCAQoJT3JkZXJMaW5lEh0KCnByb2R1Y3RfaWQY\
+            ASABKAlSCXByb2R1Y3RJZBIaCghxdWFudGl0eRgCIAEoBVIIcXVhbnRpdHkSOgoKdW5pdF9wcmljZRgDIAEoCzIbLm9yZGVyd2ly\
+            ZS5jYXRhbG9nLnYxLk1vbmV5Ugl1bml0UHJpY2Ui4QMKBU9yZGVyEg4KAmlkGAEgASgJUgJpZBInCg9pZGVtcG90ZW5jeV9rZXkY\
+            AiABKAlSDmlkZW1wb3RlbmN5S2V5EjUKBXN0YXRlGAMgASgOMh8ub3JkZXJ3aXJlLm9yZGVycy52MS5PcmRlclN0YXRlUgVzdGF0\
+            ZRI0CgVsaW5lcxgEIAMoCzIeLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJMaW5lUgVsaW5lcxIxCgV0b3RhbBgFIAEoCzIbLm9y\
+            ZGVyd2lyZS5jYXRhbG9nLnYxLk1vbmV5UgV0b3RhbBJGCg1yZWplY3RfcmVhc29uGAYgASgOMiEub3JkZXJ3aXJlLm9yZGVycy52\
+            MS5SZWplY3RSZWFzb25SDHJlamVjdFJlYXNvbhIjCg1yZWplY3RfZGV0YWlsGAcgASgJUgxyZWplY3REZXRhaWwSOwoLYWNjZXB0\
+            X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wUgphY2NlcHRUaW1lEjkKCmZpbmFsX3RpbWUYCSABKAsyGi5n\
+            b29nbGUucHJvdG9idWYuVGltZXN0YW1wUglmaW5hbFRpbWUSGgoIc2VxdWVuY2UYCiABKANSCHNlcXVlbmNlIpwDCgpDb21wbGV0\
+            aW9uEhoKCHNlcXVlbmNlGAEgASgDUghzZXF1ZW5jZRIZCghvcmRlcl9pZBgCIAEoCVIHb3JkZXJJZBInCg9pZGVtcG90ZW5jeV9r\
+            ZXkYAyABKAlSDmlkZW1wb3RlbmN5S2V5EjUKBXN0YXRlGAQgASgOMh8ub3JkZXJ3aXJlLm9yZGVycy52MS5PcmRlclN0YXRlUgVz\
+            dGF0ZRIxCgV0b3RhbBgFIAEoCzIbLm9yZGVyd2lyZS5jYXRhbG9nLnYxLk1vbmV5UgV0b3RhbBJGCg1yZWplY3RfcmVhc29uGAYg\
+            ASgOMiEub3JkZXJ3aXJlLm9yZGVycy52MS5SZWplY3RSZWFzb25SDHJlamVjdFJlYXNvbhIjCg1yZWplY3RfZGV0YWlsGAcgASgJ\
+            UgxyZWplY3REZXRhaWwSOQoKZmluYWxfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSCWZpbmFsVGltZRIc\
+            CglzdWJtaXR0ZXIYCSABKAlSCXN1Ym1pdHRlciqTAQoKT3JkZXJTdGF0ZRIbChdPUkRFUl9TVEFURV9VTlNQRUNJRklFRBAAEhgK\
+            FE9SREVSX1NUQVRFX0FDQ0VQVEVEEAESGQoVT1JERVJfU1RBVEVfRlVMRklMTEVEEAISGAoUT1JERVJfU1RBVEVfUkVKRUNURUQQ\
+            AxIZChVPUkRFUl9TVEFURV9DQU5DRUxMRUQQBCrYAQoMUmVqZWN0UmVhc29uEh0KGVJFSkVDVF9SRUFTT05fVU5TUEVDSUZJRUQQ\
+            ABIhCh1SRUpFQ1RfUkVBU09OX1VOS05PV05fUFJPRFVDVBABEh4KGlJFSkVDVF9SRUFTT05fT1VUX09GX1NUT0NLEAISIgoeUkVK\
+            RUNUX1JFQVNPTl9NSVhFRF9DVVJSRU5DSUVTEAMSIAocUkVKRUNUX1JFQVNPTl9UT1RBTF9NSVNNQVRDSBAEEiAKHFJFSkVDVF9S\
+            RUFTT05fVE9UQUxfT1ZFUkZMT1cQBUrEEQolCgEMEgMBABIaGyBPcmRlcnMgYW5kIHRoZWlyIHJlc3VsdHMuCgpMCgIFABIECQAU\
+            ARpAIE9yZGVyU3RhdGUgaXMgd2hlcmUgYW4gb3JkZXIgc3RhbmRzLiBBbiBvcmRlciBuZXZlciBnb2VzIGJhY2suCgoZCgQFAAIA\
+            EgMLAh4aDCBOb3Qga25vd24uCgoxCgQFAAIBEgMNAhsaJCBEdXJhYmx5IGFjY2VwdGVkLCBub3QgZGVjaWRlZCB5ZXQuCgovCgQF\
+            AAICEgMPAhwaIiBTdG9jayB0YWtlbiwgdG90YWwgZml4ZWQuIEZpbmFsLgoKNQoEBQACAxIDEQIbGiggRGVjaWRlZCBhZ2FpbnN0\
+            LCB3aXRoIGEgcmVhc29uLiBGaW5hbC4KCjYKBAUAAgQSAxMCHBopIENhbmNlbGxlZCBiZWZvcmUgaXQgd2FzIGRlY2lkZWQuIEZp\
+            bmFsLgoKOgoCBQESBBcAJAEaLiBSZWplY3RSZWFzb24gc2F5cyB3aHkgYW4gb3JkZXIgd2FzIHJlamVjdGVkLgoKHAoEBQECABID\
+            GQIgGg8gTm90IHJlamVjdGVkLgoKKAoEBQECARIDGwIkGhsgQSBwcm9kdWN0IGRvZXMgbm90IGV4aXN0LgoKPQoEBQECAhIDHQIh\
+            GjAgQSBwcm9kdWN0IGhhcyBsZXNzIHN0b2NrIHRoYW4gdGhlIG9yZGVyIHdhbnRzLgoKPQoEBQECAxIDHwIlGjAgVGhlIGxpbmVz\
+            JyBwcmljZXMgYXJlIGluIGRpZmZlcmVudCBjdXJyZW5jaWVzLgoKNwoEBQECBBIDIQIjGiogVGhlIHRvdGFsIGRpZmZlcnMgZnJv\
+            bSB0aGUgZXhwZWN0ZWQgb25lLgoKOQoEBQECBRIDIwIjGiwgVGhlIHRvdGFsIGRvZXMgbm90IGZpdCB0aGUgcmFuZ2Ugb2YgbW9u\
+            ZXkuCgo5CgIEABIEJwAuARotIE9yZGVyTGluZSB3YW50cyBzb21lIHBpZWNlcyBvZiBvbmUgcHJvZHVjdC4KCisKBAQAAgASAykC\
+            GBoeIElkIG9mIHRoZSBwcm9kdWN0LiBSZXF1aXJlZC4KCloKBAQAAgESAysCFRpNIFBpZWNlcywgMSB0byAxMCwwMDAgYWZ0ZXIg\
+            bGluZXMgb2YgdGhlIHNhbWUgcHJvZHVjdCBhcmUgYWRkZWQgdXAuIFJlcXVpcmVkLgoKTAoEBAACAhIDLQIsGj8gUHJpY2Ugb2Yg\
+            b25lIHBpZWNlIHdoZW4gdGhlIG9yZGVyIHdhcyBmdWxmaWxsZWQuIE91dHB1dCBvbmx5LgoKOQoCBAESBDEARgEaLSBPcmRlciBp\
+            cyB3aGF0IHdhcyBhY2NlcHRlZCwgYW5kIGl0cyByZXN1bHQuCgp3CgQEAQIAEgMzAhAaaiBJZCwgMjYgY2hhcmFjdGVycyBvZiBi\
+            YXNlMzIuIEl0IGZvbGxvd3MgZnJvbSB0aGUgY2FsbGVyJ3MgaWRlbnRpdHkgYW5kIHRoZSBpZGVtcG90ZW5jeSBrZXkuIE91dHB1\
+            dCBvbmx5LgoKLQoEBAECARIDNQIdGiAgVGhlIGtleSBpdCB3YXMgc3VibWl0dGVkIHdpdGguCgosCgQEAQICEgM3AhcaHyBXaGVy\
+            ZSBpdCBzdGFuZHMuIE91dHB1dCBvbmx5LgoKOQoEBAECAxIDOQIfGiwgVGhlIGxpbmVzLCBhZGRlZCB1cCBhbmQgc29ydGVkIGJ5\
+            IHByb2R1Y3QuCgpRCgQEAQIEEgM7AicaRCBTdW0gb2YgcXVhbnRpdHkgdGltZXMgdW5pdCBwcmljZS4gU2V0IG9uY2UgRlVMRklM\
+            TEVELiBPdXRwdXQgb25seS4KCjAKBAQBAgUSAz0CIRojIFdoeSBpdCB3YXMgcmVqZWN0ZWQuIE91dHB1dCBvbmx5LgoKUAoEBAEC\
+            BhIDPwIbGkMgV2hhdCB0aGUgcmVhc29uIGlzIGFib3V0OiB0aGUgcHJvZHVjdCwgb3IgdGhlIHRvdGFsLiBPdXRwdXQgb25seS4K\
+            CjEKBAQBAgcSA0ECLBokIFdoZW4gaXQgd2FzIGFjY2VwdGVkLiBPdXRwdXQgb25seS4KCjEKBAQBAggSA0MCKxokIFdoZW4gaXQg\
+            YmVjYW1lIGZpbmFsLiBPdXRwdXQgb25seS4KCmIKBAQBAgkSA0UCFhpVIE51bWJlciBvZiBpdHMgY29tcGxldGlvbiwgd2l0aG91\
+            dCBnYXBzIG92ZXIgYWxsIG9yZGVyczsgMCB1bnRpbCBmaW5hbC4gT3V0cHV0IG9ubHkuCgo6CgIEAhIESQBcARouIENvbXBsZXRp\
+            b24gdGVsbHMgdGhhdCBhbiBvcmRlciBiZWNhbWUgZmluYWwuCgpdCgQEAgIAEgNLAhUaUCBOdW1iZXIgb2YgdGhlIGNvbXBsZXRp\
+            b24sIGZyb20gMSwgd2l0aG91dCBnYXBzIG92ZXIgYWxsIG9yZGVycyBvZiB0aGUgY2x1c3Rlci4KCh8KBAQCAgESA00CFhoSIElk\
+            IG9mIHRoZSBvcmRlci4KCi0KBAQCAgISA08CHRogIFRoZSBrZXkgaXQgd2FzIHN1Ym1pdHRlZCB3aXRoLgoKJQoEBAICAxIDUQIX\
+            GhggVGhlIHN0YXRlIGl0IGVuZGVkIGluLgoKKgoEBAICBBIDUwInGh0gSXRzIHRvdGFsLCB3aGVyZSBGVUxGSUxMRUQuCgojCgQE\
+            AgIFEgNVAiEaFiBXaHkgaXQgd2FzIHJlamVjdGVkLgoKKAoEBAICBhIDVwIbGhsgV2hhdCB0aGUgcmVhc29uIGlzIGFib3V0LgoK\
+            JAoEBAICBxIDWQIrGhcgV2hlbiBpdCBiZWNhbWUgZmluYWwuCgo3CgQEAgIIEgNbAhcaKiBJZGVudGl0eSBvZiB0aGUgY2FsbGVy\
+            IHdobyBzdWJtaXR0ZWQgaXQuCmIGcHJvdG8z
+            """),
+    FileDescriptor(
+        "google/protobuf/duration.proto",
+        base64: """
+            Ch5nb29nbGUvcHJvdG9idWYvZHVyYXRpb24ucHJvdG8SD2dvb2dsZS5wcm90b2J1ZiI6CghEdXJhdGlvbhIYCgdzZWNvbmRzGAEg\
+            ASgDUgdzZWNvbmRzEhQKBW5hbm9zGAIgASgFUgVuYW5vc0KDAQoTY29tLmdvb2dsZS5wcm90b2J1ZkINRHVyYXRpb25Qcm90b1AB\
+            WjFnb29nbGUuZ29sYW5nLm9yZy9wcm90b2J1Zi90eXBlcy9rbm93bi9kdXJhdGlvbnBi+AEBogIDR1BCqgIeR29vZ2xlLlByb3Rv\
+            YnVmLldlbGxLbm93blR5cGVzYgZwcm90bzM=
+            """),
+    FileDescriptor(
+        "orderwire/orders/v1/order_service.proto",
+        base64: """
+            CidvcmRlcndpcmUvb3JkZXJzL3YxL29yZGVyX3NlcnZpY2UucHJvdG8SE29yZGVyd2lyZS5vcmRlcnMudjEaHmdvb2dsZS9wcm90\
+            b2J1Zi9kdXJhdGlvbi5wcm90bxogb3JkZXJ3aXJlL2NhdGFsb2cvdjEvbW9uZXkucHJvdG8aH29yZGVyd2lyZS9vcmRlcnMvdjEv\
+            b3JkZXIucHJvdG8i3AEKElN1Ym1pdE9yZGVyUmVxdWVzdBInCg9pZGVtcG90ZW5jeV9rZXkYASABKAlSDmlkZW1wb3RlbmN5S2V5\
+            EjQKBWxpbmVzGAIgAygLMh4ub3JkZXJ3aXJlLm9yZGVycy52MS5PcmRlckxpbmVSBWxpbmVzEkIKDmV4cGVjdGVkX3RvdGFsGAMg\
+            ASgLMhsub3JkZXJ3aXJlLmNhdGFsb2cudjEuTW9uZXlSDWV4cGVjdGVkVG90YWwSIwoNdmFsaWRhdGVfb25seRgEIAEoCFIMdmFs\
+            aWRhdGVPbmx5ImMKE1N1Ym1pdE9yZGVyUmVzcG9uc2USMAoFb3JkZXIYASABKAsyGi5vcmRlcndpcmUub3JkZXJzLnYxLk9yZGVy\
+            UgVvcmRlchIaCghyZXBsYXllZBgCIAEoCFIIcmVwbGF5ZWQiIQoPR2V0T3JkZXJSZXF1ZXN0Eg4KAmlkGAEgASgJUgJpZCJEChBH\
+            ZXRPcmRlclJlc3BvbnNlEjAKBW9yZGVyGAEgASgLMhoub3JkZXJ3aXJlLm9yZGVycy52MS5PcmRlclIFb3JkZXIiWgoQV2FpdE9y\
+            ZGVyUmVxdWVzdBIOCgJpZBgBIAEoCVICaWQSNgoJd2FpdF90aW1lGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uUgh3\
+            YWl0VGltZSJFChFXYWl0T3JkZXJSZXNwb25zZRIwCgVvcmRlchgBIAEoCzIaLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJSBW9y\
+            ZGVyIo4BChBTdWJzY3JpYmVSZXF1ZXN0EhQKBWdyb3VwGAEgASgJUgVncm91cBI9CgZmaWx0ZXIYAiABKA4yJS5vcmRlcndpcmUu\
+            b3JkZXJzLnYxLkNvbXBsZXRpb25GaWx0ZXJSBmZpbHRlchIlCg5hZnRlcl9zZXF1ZW5jZRgDIAEoA1INYWZ0ZXJTZXF1ZW5jZSKJ\
+            AQoRU3Vic2NyaWJlUmVzcG9uc2USGgoIZW5kcG9pbnQYASABKAlSCGVuZHBvaW50EhQKBXRva2VuGAIgASgJUgV0b2tlbhIbCglt\
+            ZW1iZXJfaWQYAyABKAlSCG1lbWJlcklkEiUKDmFja2VkX3NlcXVlbmNlGAQgASgDUg1hY2tlZFNlcXVlbmNlImgKFUFja0NvbXBs\
+            ZXRpb25zUmVxdWVzdBIUCgVncm91cBgBIAEoCVIFZ3JvdXASGwoJbWVtYmVyX2lkGAIgASgJUghtZW1iZXJJZBIcCglzZXF1ZW5j\
+            ZXMYAyADKANSCXNlcXVlbmNlcyI/ChZBY2tDb21wbGV0aW9uc1Jlc3BvbnNlEiUKDmFja2VkX3NlcXVlbmNlGAEgASgDUg1hY2tl\
+            ZFNlcXVlbmNlIpsBChZMaXN0Q29tcGxldGlvbnNSZXF1ZXN0EiUKDmFmdGVyX3NlcXVlbmNlGAEgASgDUg1hZnRlclNlcXVlbmNl\
+            Ej0KBmZpbHRlchgCIAEoDjIlLm9yZGVyd2lyZS5vcmRlcnMudjEuQ29tcGxldGlvbkZpbHRlclIGZmlsdGVyEhsKCW1heF9jb3Vu\
+            dBgDIAEoBVIIbWF4Q291bnQigQEKF0xpc3RDb21wbGV0aW9uc1Jlc3BvbnNlEkEKC2NvbXBsZXRpb25zGAEgAygLMh8ub3JkZXJ3\
+            aXJlLm9yZGVycy52MS5Db21wbGV0aW9uUgtjb21wbGV0aW9ucxIjCg1sYXN0X3NlcXVlbmNlGAIgASgDUgxsYXN0U2VxdWVuY2Uq\
+            bAoQQ29tcGxldGlvbkZpbHRlchIhCh1DT01QTEVUSU9OX0ZJTFRFUl9VTlNQRUNJRklFRBAAEhoKFkNPTVBMRVRJT05fRklMVEVS\
+            X01JTkUQARIZChVDT01QTEVUSU9OX0ZJTFRFUl9BTEwQAjL4BAoMT3JkZXJTZXJ2aWNlEmUKC1N1Ym1pdE9yZGVyEicub3JkZXJ3\
+            aXJlLm9yZGVycy52MS5TdWJtaXRPcmRlclJlcXVlc3QaKC5vcmRlcndpcmUub3JkZXJzLnYxLlN1Ym1pdE9yZGVyUmVzcG9uc2Ui\
+            A5ACAhJcCghHZXRPcmRlchIkLm9yZGVyd2lyZS5vcmRlcnMudjEuR2V0T3JkZXJSZXF1ZXN0GiUub3JkZXJ3aXJlLm9yZGVycy52\
+            MS5HZXRPcmRlclJlc3BvbnNlIgOQAgESXwoJV2FpdE9yZGVyEiUub3JkZXJ3aXJlLm9yZGVycy52MS5XYWl0T3JkZXJSZXF1ZXN0\
+            GiYub3JkZXJ3aXJlLm9yZGVycy52MS5XYWl0T3JkZXJSZXNwb25zZSIDkAIBEl8KCVN1YnNjcmliZRIlLm9yZGVyd2lyZS5vcmRl\
+            cnMudjEuU3Vic2NyaWJlUmVxdWVzdBomLm9yZGVyd2lyZS5vcmRlcnMudjEuU3Vic2NyaWJlUmVzcG9uc2UiA5ACAhJuCg5BY2tD\
+            b21wbGV0aW9ucxIqLm9yZGVyd2lyZS5vcmRlcnMudjEuQWNrQ29tcGxldGlvbnNSZXF1ZXN0Gisub3JkZXJ3aXJlLm9yZGVycy52\
+            MS5BY2tDb21wbGV0aW9uc1Jlc3BvbnNlIgOQAgIScQoPTGlzdENvbXBsZXRpb25zEisub3JkZXJ3aXJlLm9yZGVycy52MS5MaXN0\
+            Q29tcGxldGlvbnNSZXF1ZXN0Giwub3JkZXJ3aXJlLm9yZGVycy52MS5MaXN0Q29tcGxldGlvbnNSZXNwb25zZSIDkAIBSuUcClEK\
+            AQwSAwEAEhpHIFN1Ym1pdHRpbmcgb3JkZXJzLCBmb2xsb3dpbmcgdGhlbSwgYW5kIGJlaW5nIHRvbGQgd2hlbiB0aGV5IGFyZSBk\
+            b25lLgoKcQoCBgASBAoAIwEaZSBPcmRlclNlcnZpY2UgYWNjZXB0cyBvcmRlcnMgYXQgb25jZSBhbmQgc2V0dGxlcyB0aGVtIGFm\
+            dGVyd2FyZHMuIEEgY2FsbGVyIHNlZXMgb25seSBpdHMgb3duIG9yZGVycy4KClUKBAYAAgASBAwCDgMaRyBTdWJtaXRPcmRlciBz\
+            dG9yZXMgYW4gb3JkZXIgZHVyYWJseSBhbmQgYW5zd2VycyBiZWZvcmUgaXQgaXMgZGVjaWRlZC4KCkcKBAYAAgESBBACEgMaOSBH\
+            ZXRPcmRlciByZXR1cm5zIG9uZSBvcmRlciBvZiB0aGUgY2FsbGVyLCBvciBOT1RfRk9VTkQuCgpmCgQGAAICEgQUAhYDGlggV2Fp\
+            dE9yZGVyIHJldHVybnMgdGhlIG9yZGVyIGFzIHNvb24gYXMgaXQgaXMgZmluYWwsIG9yIGFzIGl0IGlzIHdoZW4gdGhlIHRpbWUg\
+            aXMgb3Zlci4KCmUKBAYAAgMSBBgCGgMaVyBTdWJzY3JpYmUgbWFrZXMgdGhlIGNhbGxlciB0aGUgbWVtYmVyIG9mIGEgZHVyYWJs\
+            ZSBncm91cCBhbmQgb3BlbnMgaXRzIGV2ZW50IGNoYW5uZWwuCgpnCgQGAAIEEgQcAh4DGlkgQWNrQ29tcGxldGlvbnMgc2F5cyB3\
+            aGljaCBjb21wbGV0aW9ucyB3ZXJlIGRlYWx0IHdpdGgsIHNvIHRoYXQgdGhleSBhcmUgbm90IHNlbnQgYWdhaW4uCgpzCgQGAAIF\
+            EgQgAiIDGmUgTGlzdENvbXBsZXRpb25zIHJldHVybnMgY29tcGxldGlvbnMgYWZ0ZXIgYSBzZXF1ZW5jZSBudW1iZXI6IHRoZSB3\
+            YXkgdG8gY2F0Y2ggdXAgd2l0aG91dCBhIGNoYW5uZWwuCgo3CgIEABIEJgAvARorIFN1Ym1pdE9yZGVyUmVxdWVzdCBpcyBhbiBv\
+            cmRlciB0byBhY2NlcHQuCgqpAQoEBAACABIDKAIdGpsBIEtleSBvZiB0aGUgb3JkZXIsIDEgdG8gNjQgYnl0ZXMgb2YgcHJpbnRh\
+            YmxlIEFTQ0lJIHdpdGhvdXQgc3BhY2VzLCB1bmlxdWUgZm9yIHRoZSBjYWxsZXIuIFRoZSBzYW1lIGtleSB3aXRoIHRoZSBzYW1l\
+            IGNvbnRlbnQgaXMgdGhlIHNhbWUgb3JkZXIuIFJlcXVpcmVkLgoKHwoEBAACARIDKgIfGhIgTGluZXMsIDEgdG8gMTAwLgoKQwoE\
+            BAACAhIDLAIwGjYgV2hlcmUgc2V0LCBhbiBvcmRlciB3aG9zZSB0b3RhbCBkaWZmZXJzIGlzIHJlamVjdGVkLgoKQgoEBAACAxID\
+            LgIZGjUgQ2hlY2tzIHRoZSBmb3JtIG9mIHRoZSByZXF1ZXN0LCBhbmQgc3RvcmVzIG5vdGhpbmcuCgp7CgIEARIEMgA3ARpvIFN1\
+            Ym1pdE9yZGVyUmVzcG9uc2Ugc2F5cyB0aGF0IHRoZSBvcmRlciBpcyBzdG9yZWQgb24gYSBtYWpvcml0eSBvZiB0aGUgZGF0YWJh\
+            c2UncyBtZW1iZXJzLCBpbiB0aGVpciBqb3VybmFscy4KCjMKBAQBAgASAzQCEhomIFRoZSBvcmRlciBhcyBpdCBzdGFuZHMuIE91\
+            dHB1dCBvbmx5LgoKWwoEBAECARIDNgIUGk4gVHJ1ZSB3aGVyZSBhbiBlYXJsaWVyIGNhbGwgd2l0aCB0aGlzIGtleSBoYWQgc3Rv\
+            cmVkIGl0IGFscmVhZHkuIE91dHB1dCBvbmx5LgoKLQoCBAISBDoAPQEaISBHZXRPcmRlclJlcXVlc3QgbmFtZXMgYW4gb3JkZXIu\
+            CgopCgQEAgIAEgM8AhAaHCBJZCBvZiB0aGUgb3JkZXIuIFJlcXVpcmVkLgoKLwoCBAMSBEAAQwEaIyBHZXRPcmRlclJlc3BvbnNl\
+            IGhvbGRzIHRoZSBvcmRlci4KCiYKBAQDAgASA0ICEhoZIFRoZSBvcmRlci4gT3V0cHV0IG9ubHkuCgpDCgIEBBIERgBLARo3IFdh\
+            aXRPcmRlclJlcXVlc3QgbmFtZXMgYW4gb3JkZXIgYW5kIGhvdyBsb25nIHRvIHdhaXQuCgopCgQEBAIAEgNIAhAaHCBJZCBvZiB0\
+            aGUgb3JkZXIuIFJlcXVpcmVkLgoKYQoEBAQCARIDSgIpGlQgTG9uZ2VzdCB0aW1lIHRvIHdhaXQsIDAgdG8gNjAgczsgdGhlIGNh\
+            bGwncyBvd24gYnVkZ2V0IGJvdW5kcyBpdCB0b28uIFVuc2V0OiAxMCBzLgoKPgoCBAUSBE4AUQEaMiBXYWl0T3JkZXJSZXNwb25z\
+            ZSBob2xkcyB0aGUgb3JkZXIsIGZpbmFsIG9yIG5vdC4KCiYKBAQFAgASA1ACEhoZIFRoZSBvcmRlci4gT3V0cHV0IG9ubHkuCgpD\
+            CgIFABIEVABbARo3IENvbXBsZXRpb25GaWx0ZXIgc2F5cyB3aGljaCBjb21wbGV0aW9ucyBhIGdyb3VwIGdldHMuCgoaCgQFAAIA\
+            EgNWAiQaDSBNZWFucyBNSU5FLgoKMAoEBQACARIDWAIdGiMgVGhvc2Ugb2YgdGhlIGNhbGxlcidzIG93biBvcmRlcnMuCgovCgQF\
+            AAICEgNaAhwaIiBBbGwsIHdoZXJlIHRoZSBzZXJ2ZXIgYWxsb3dzIGl0LgoKLQoCBAYSBF4AZQEaISBTdWJzY3JpYmVSZXF1ZXN0\
+            IG5hbWVzIGEgZ3JvdXAuCgpYCgQEBgIAEgNgAhMaSyBOYW1lIG9mIHRoZSBncm91cDogW2EtejAtOV1bYS16MC05Ll8tXXswLDYz\
+            fSwgdGhlIGNhbGxlcidzIG93bi4gUmVxdWlyZWQuCgpGCgQEBgIBEgNiAh4aOSBXaGF0IHRoZSBncm91cCBnZXRzLiBGaXhlZCBi\
+            eSB0aGUgY2FsbCB0aGF0IGNyZWF0ZXMgaXQuCgphCgQEBgICEgNkAhsaVCBXaGVyZSBhIG5ldyBncm91cCBzdGFydHM6IGNvbXBs\
+            ZXRpb25zIGFmdGVyIHRoaXMgc2VxdWVuY2UgbnVtYmVyLiAtMTogZnJvbSBub3cgb24uCgo7CgIEBxIEaABxARovIFN1YnNjcmli\
+            ZVJlc3BvbnNlIHRlbGxzIHdoZXJlIHRoZSBldmVudHMgYXJlLgoKNAoEBAcCABIDagIWGicgRW5kcG9pbnQgdG8gY29ubmVjdCBh\
+            IFBVTEwgc29ja2V0IHRvLgoKVgoEBAcCARIDbAITGkkgUGFzc3dvcmQgb2YgdGhlIFBMQUlOIGxvZ2luIG9uIHRoYXQgc29ja2V0\
+            OyB0aGUgdXNlciBuYW1lIGlzIG1lbWJlcl9pZC4KCk0KBAQHAgISA24CFxpAIElkIG9mIHRoaXMgbWVtYmVyc2hpcC4gQSBsYXRl\
+            ciBTdWJzY3JpYmUgdG8gdGhlIGdyb3VwIGVuZHMgaXQuCgpNCgQEBwIDEgNwAhsaQCBFdmVyeXRoaW5nIHVwIHRvIHRoaXMgc2Vx\
+            dWVuY2UgbnVtYmVyIGlzIGFja25vd2xlZGdlZCBhbHJlYWR5LgoKOAoCBAgSBHQAewEaLCBBY2tDb21wbGV0aW9uc1JlcXVlc3Qg\
+            YWNrbm93bGVkZ2VzIGV2ZW50cy4KCiEKBAQIAgASA3YCExoUIE5hbWUgb2YgdGhlIGdyb3VwLgoKMgoEBAgCARIDeAIXGiUgTWVt\
+            YmVyc2hpcCB0aGUgZXZlbnRzIGNhbWUgdGhyb3VnaC4KCj4KBAQIAgISA3oCHxoxIFNlcXVlbmNlIG51bWJlcnMsIGF0IG1vc3Qg\
+            MTAsMDAwLCBpbiBhbnkgb3JkZXIuCgpGCgIECRIFfgCBAQEaOSBBY2tDb21wbGV0aW9uc1Jlc3BvbnNlIHNheXMgaG93IGZhciB0\
+            aGUgZ3JvdXAgaGFzIGNvbWUuCgpTCgQECQIAEgSAAQIbGkUgRXZlcnl0aGluZyB1cCB0byB0aGlzIHNlcXVlbmNlIG51bWJlciBp\
+            cyBhY2tub3dsZWRnZWQuIE91dHB1dCBvbmx5LgoKSQoCBAoSBoQBAIsBARo7IExpc3RDb21wbGV0aW9uc1JlcXVlc3QgYXNrcyBm\
+            b3Igd2hhdCBjYW1lIGFmdGVyIGEgbnVtYmVyLgoKRwoEBAoCABIEhgECGxo5IENvbXBsZXRpb25zIHdpdGggYSBsYXJnZXIgc2Vx\
+            dWVuY2UgbnVtYmVyIGFyZSByZXR1cm5lZC4KChsKBAQKAgESBIgBAh4aDSBXaGljaCBvbmVzLgoKbQoEBAoCAhIEigECFhpfIE1v\
+            c3QgY29tcGxldGlvbnMgdG8gcmV0dXJuOyAwIG1lYW5zIDEwMCwgbW9yZSB0aGFuIDEsMDAwIG1lYW5zIDEsMDAwLCBsZXNzIHRo\
+            YW4gMCBpcyByZWZ1c2VkLgoKPgoCBAsSBo4BAJMBARowIExpc3RDb21wbGV0aW9uc1Jlc3BvbnNlIHJldHVybnMgdGhlbSBpbiBv\
+            cmRlci4KCjoKBAQLAgASBJABAiYaLCBUaGUgY29tcGxldGlvbnMsIGJ5IHNlcXVlbmNlLiBPdXRwdXQgb25seS4KClkKBAQLAgES\
+            BJIBAhoaSyBXaGVyZSB0byBnbyBvbjogdGhlIGxhc3Qgc2VxdWVuY2UgbnVtYmVyIHRoYXQgd2FzIGxvb2tlZCBhdC4gT3V0cHV0\
+            IG9ubHkuCmIGcHJvdG8z
+            """),
+]

@@ -1,8 +1,10 @@
-/// Base64 of RFC 4648, for bytes fields in JSON.
-enum Base64 {
+/// Base64 of RFC 4648, for bytes fields in JSON, and for descriptions of .proto files in generated code.
+package enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
     /// The standard alphabet with padding.
+    package static func encode(_ bytes: [UInt8]) -> String { bytes.withUnsafeBufferPointer(encode) }
+
     static func encode(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count + 2) / 3 * 4)
@@ -18,7 +20,7 @@ enum Base64 {
     }
 
     /// Takes both alphabets, with or without padding, as ProtoJSON prescribes; nil for anything else.
-    static func decode(_ text: [UInt8]) -> [UInt8]? {
+    package static func decode(_ text: [UInt8]) -> [UInt8]? {
         let padding = text.reversed().prefix { $0 == UInt8(ascii: "=") }.count
         let digits = text.dropLast(padding)
         guard padding == 0 || (padding <= 2 && text.count % 4 == 0), digits.count % 4 != 1 else { return nil }

@@ -12,6 +12,9 @@ extension Runtime {
         public static let check = MethodDescriptor<Runtime.CheckRequest, Runtime.CheckResponse>(
             "orderwire.runtime.v1.HealthService/Check", idempotency: .noSideEffects)
 
+        /// All methods, for who picks one by its name.
+        public static let methods: [AnyMethod] = [AnyMethod(check)]
+
         /// Calls HealthService.
         public struct Client: Sendable {
             private let invoker: any CallInvoker
@@ -38,6 +41,9 @@ extension Runtime {
 }
 
 extension Runtime.HealthService.Handlers {
+    /// The .proto file of the service, after all that it imports.
+    public var files: [FileDescriptor] { protoFiles }
+
     /// All methods of the service, each with its handler.
     public var registrations: [MethodRegistration] {
         [
@@ -45,3 +51,28 @@ extension Runtime.HealthService.Handlers {
         ]
     }
 }
+
+/// The .proto file, after all that it imports.
+private let protoFiles = [
+    FileDescriptor(
+        "orderwire/runtime/v1/health_service.proto",
+        base64: """
+            CilvcmRlcndpcmUvcnVudGltZS92MS9oZWFsdGhfc2VydmljZS5wcm90bxIUb3JkZXJ3aXJlLnJ1bnRpbWUudjEiKAoMQ2hlY2tS\
+            ZXF1ZXN0EhgKB3NlcnZpY2UYASABKAlSB3NlcnZpY2UiTAoNQ2hlY2tSZXNwb25zZRI7CgZzdGF0dXMYASABKA4yIy5vcmRlcndp\
+            cmUucnVudGltZS52MS5TZXJ2aW5nU3RhdHVzUgZzdGF0dXMqjwEKDVNlcnZpbmdTdGF0dXMSHgoaU0VSVklOR19TVEFUVVNfVU5T\
+            UEVDSUZJRUQQABIaChZTRVJWSU5HX1NUQVRVU19TRVJWSU5HEAESHgoaU0VSVklOR19TVEFUVVNfTk9UX1NFUlZJTkcQAhIiCh5T\
+            RVJWSU5HX1NUQVRVU19TRVJWSUNFX1VOS05PV04QAzJmCg1IZWFsdGhTZXJ2aWNlElUKBUNoZWNrEiIub3JkZXJ3aXJlLnJ1bnRp\
+            bWUudjEuQ2hlY2tSZXF1ZXN0GiMub3JkZXJ3aXJlLnJ1bnRpbWUudjEuQ2hlY2tSZXNwb25zZSIDkAIBSqQGCkkKAQwSAwEAEho/\
+            IEhlYWx0aCBvZiBhIHNlcnZlcjogdGhlIG51bWJlcnMgYW5kIGZpZWxkcyBvZiBncnBjLmhlYWx0aC52MS4KCkMKAgYAEgQGAAsB\
+            GjcgSGVhbHRoU2VydmljZSB0ZWxscyB3aGV0aGVyIGEgc2VydmVyIGNhbiBkbyBpdHMgd29yay4KClEKBAYAAgASBAgCCgMaQyBD\
+            aGVjayByZXR1cm5zIHRoZSBoZWFsdGggb2YgdGhlIHNlcnZlciBvciBvZiBvbmUgb2YgaXRzIHNlcnZpY2VzLgoKTgoCBAASBA4A\
+            EQEaQiBDaGVja1JlcXVlc3QgaGFzIHRoZSBzaGFwZSBvZiBncnBjLmhlYWx0aC52MS5IZWFsdGhDaGVja1JlcXVlc3QuCgpKCgQE\
+            AAIAEgMQAhUaPSBGdWxsIG5hbWUgb2YgYSBzZXJ2aWNlLCBvciBlbXB0eSBmb3IgdGhlIHNlcnZlciBhcyBhIHdob2xlLgoKYAoC\
+            BQASBBQAHQEaVCBTZXJ2aW5nU3RhdHVzIGhhcyB0aGUgbnVtYmVycyBvZiBncnBjLmhlYWx0aC52MS5IZWFsdGhDaGVja1Jlc3Bv\
+            bnNlLlNlcnZpbmdTdGF0dXMuCgoZCgQFAAIAEgMWAiEaDCBOb3Qga25vd24uCgo5CgQFAAIBEgMYAh0aLCBDYWxscyBhcmUgYWNj\
+            ZXB0ZWQgYW5kIGNhbiBiZSBjYXJyaWVkIG91dC4KCjkKBAUAAgISAxoCIRosIFRoZSBzZXJ2ZXIgcnVucywgYnV0IGNhbGxzIHdv\
+            dWxkIGZhaWwgbm93LgoKNQoEBQACAxIDHAIlGiggVGhlcmUgaXMgbm8gc2VydmljZSBvZiB0aGF0IG5hbWUgaGVyZS4KClAKAgQB\
+            EgQgACMBGkQgQ2hlY2tSZXNwb25zZSBoYXMgdGhlIHNoYXBlIG9mIGdycGMuaGVhbHRoLnYxLkhlYWx0aENoZWNrUmVzcG9uc2Uu\
+            CgonCgQEAQIAEgMiAhsaGiBUaGUgaGVhbHRoLiBPdXRwdXQgb25seS4KYgZwcm90bzM=
+            """),
+]

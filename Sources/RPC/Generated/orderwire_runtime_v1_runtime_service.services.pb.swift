@@ -8,9 +8,16 @@ extension Runtime {
         /// Full protobuf name.
         public static let name = "orderwire.runtime.v1.RuntimeService"
 
+        /// Describe tells which methods the server carries out, how, and what their messages look like.
+        public static let describe = MethodDescriptor<Runtime.DescribeRequest, Runtime.DescribeResponse>(
+            "orderwire.runtime.v1.RuntimeService/Describe", idempotency: .noSideEffects)
+
         /// Stats returns the counters of the server since its start.
         public static let stats = MethodDescriptor<Runtime.StatsRequest, Runtime.StatsResponse>(
             "orderwire.runtime.v1.RuntimeService/Stats", idempotency: .noSideEffects)
+
+        /// All methods, for who picks one by its name.
+        public static let methods: [AnyMethod] = [AnyMethod(describe), AnyMethod(stats)]
 
         /// Calls RuntimeService.
         public struct Client: Sendable {
@@ -19,6 +26,13 @@ extension Runtime {
             /// A client that calls through `invoker`.
             public init(_ invoker: any CallInvoker) {
                 self.invoker = invoker
+            }
+
+            /// Describe tells which methods the server carries out, how, and what their messages look like.
+            public func describe(
+                _ request: Runtime.DescribeRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Runtime.DescribeResponse {
+                try await invoker.call(RuntimeService.describe, request, options: options)
             }
 
             /// Stats returns the counters of the server since its start.
@@ -31,6 +45,8 @@ extension Runtime {
 
         /// Implements RuntimeService: a handler a method, which says how calls are dispatched to it.
         public protocol Handlers: Service {
+            /// Describe tells which methods the server carries out, how, and what their messages look like.
+            var describe: Handler<Runtime.DescribeRequest, Runtime.DescribeResponse> { get }
             /// Stats returns the counters of the server since its start.
             var stats: Handler<Runtime.StatsRequest, Runtime.StatsResponse> { get }
         }
@@ -38,10 +54,100 @@ extension Runtime {
 }
 
 extension Runtime.RuntimeService.Handlers {
+    /// The .proto file of the service, after all that it imports.
+    public var files: [FileDescriptor] { protoFiles }
+
     /// All methods of the service, each with its handler.
     public var registrations: [MethodRegistration] {
         [
+            MethodRegistration(Runtime.RuntimeService.describe, describe),
             MethodRegistration(Runtime.RuntimeService.stats, stats),
         ]
     }
 }
+
+/// The .proto file, after all that it imports.
+private let protoFiles = [
+    FileDescriptor(
+        "google/protobuf/timestamp.proto",
+        base64: """
+            Ch9nb29nbGUvcHJvdG9idWYvdGltZXN0YW1wLnByb3RvEg9nb29nbGUucHJvdG9idWYiOwoJVGltZXN0YW1wEhgKB3NlY29uZHMY\
+            ASABKANSB3NlY29uZHMSFAoFbmFub3MYAiABKAVSBW5hbm9zQoUBChNjb20uZ29vZ2xlLnByb3RvYnVmQg5UaW1lc3RhbXBQcm90\
+            b1ABWjJnb29nbGUuZ29sYW5nLm9yZy9wcm90b2J1Zi90eXBlcy9rbm93bi90aW1lc3RhbXBwYvgBAaICA0dQQqoCHkdvb2dsZS5Q\
+            cm90b2J1Zi5XZWxsS25vd25UeXBlc2IGcHJvdG8z
+            """),
+    FileDescriptor(
+        "orderwire/runtime/v1/runtime_service.proto",
+        base64: """
+            CipvcmRlcndpcmUvcnVudGltZS92MS9ydW50aW1lX3NlcnZpY2UucHJvdG8SFG9yZGVyd2lyZS5ydW50aW1lLnYxGh9nb29nbGUv\
+            cHJvdG9idWYvdGltZXN0YW1wLnByb3RvIhEKD0Rlc2NyaWJlUmVxdWVzdCJ+ChBEZXNjcmliZVJlc3BvbnNlEi4KE2ZpbGVfZGVz\
+            Y3JpcHRvcl9zZXQYASABKAxSEWZpbGVEZXNjcmlwdG9yU2V0EjoKB21ldGhvZHMYAiADKAsyIC5vcmRlcndpcmUucnVudGltZS52\
+            MS5NZXRob2RJbmZvUgdtZXRob2RzItMCCgpNZXRob2RJbmZvEhYKBm1ldGhvZBgBIAEoCVIGbWV0aG9kEg4KAmlkGAIgASgHUgJp\
+            ZBJDCgtpZGVtcG90ZW5jeRgDIAEoDjIhLm9yZGVyd2lyZS5ydW50aW1lLnYxLklkZW1wb3RlbmN5UgtpZGVtcG90ZW5jeRI6Cghk\
+            aXNwYXRjaBgEIAEoDjIeLm9yZGVyd2lyZS5ydW50aW1lLnYxLkRpc3BhdGNoUghkaXNwYXRjaBIgCgtjb25jdXJyZW5jeRgFIAEo\
+            BVILY29uY3VycmVuY3kSJgoPbWF4X2JhdGNoX2NhbGxzGAYgASgFUg1tYXhCYXRjaENhbGxzEiYKD21heF9iYXRjaF9ieXRlcxgH\
+            IAEoA1INbWF4QmF0Y2hCeXRlcxIqChFtYXhfcmVxdWVzdF9ieXRlcxgIIAEoA1IPbWF4UmVxdWVzdEJ5dGVzIg4KDFN0YXRzUmVx\
+            dWVzdCKhBQoNU3RhdHNSZXNwb25zZRI5CgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIJc3Rh\
+            cnRUaW1lEhgKB3ZlcnNpb24YAiABKAlSB3ZlcnNpb24SIQoMc2VydmVyX2Vwb2NoGAMgASgHUgtzZXJ2ZXJFcG9jaBIjCg1zZXNz\
+            aW9uX2NvdW50GAQgASgFUgxzZXNzaW9uQ291bnQSJQoOcmVjZWl2ZWRfY291bnQYBSABKANSDXJlY2VpdmVkQ291bnQSJQoOYW5z\
+            d2VyZWRfY291bnQYBiABKANSDWFuc3dlcmVkQ291bnQSXQoOcmVmdXNlZF9jb3VudHMYByADKAsyNi5vcmRlcndpcmUucnVudGlt\
+            ZS52MS5TdGF0c1Jlc3BvbnNlLlJlZnVzZWRDb3VudHNFbnRyeVINcmVmdXNlZENvdW50cxJdCg5kcm9wcGVkX2NvdW50cxgIIAMo\
+            CzI2Lm9yZGVyd2lyZS5ydW50aW1lLnYxLlN0YXRzUmVzcG9uc2UuRHJvcHBlZENvdW50c0VudHJ5Ug1kcm9wcGVkQ291bnRzEiYK\
+            D2luX2ZsaWdodF9jb3VudBgJIAEoBVINaW5GbGlnaHRDb3VudBI7CgdtZXRob2RzGAogAygLMiEub3JkZXJ3aXJlLnJ1bnRpbWUu\
+            djEuTWV0aG9kU3RhdHNSB21ldGhvZHMaQAoSUmVmdXNlZENvdW50c0VudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIg\
+            ASgDUgV2YWx1ZToCOAEaQAoSRHJvcHBlZENvdW50c0VudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgDUgV2YWx1\
+            ZToCOAEi0AEKC01ldGhvZFN0YXRzEhYKBm1ldGhvZBgBIAEoCVIGbWV0aG9kEh0KCmNhbGxfY291bnQYAiABKANSCWNhbGxDb3Vu\
+            dBIfCgtiYXRjaF9jb3VudBgDIAEoA1IKYmF0Y2hDb3VudBIjCg1sYXJnZXN0X2JhdGNoGAQgASgFUgxsYXJnZXN0QmF0Y2gSIQoM\
+            ZmFpbGVkX2NvdW50GAUgASgDUgtmYWlsZWRDb3VudBIhCgxxdWV1ZWRfY291bnQYBiABKAVSC3F1ZXVlZENvdW50KmcKC0lkZW1w\
+            b3RlbmN5EhsKF0lERU1QT1RFTkNZX1VOU1BFQ0lGSUVEEAASHwobSURFTVBPVEVOQ1lfTk9fU0lERV9FRkZFQ1RTEAESGgoWSURF\
+            TVBPVEVOQ1lfSURFTVBPVEVOVBACKnwKCERpc3BhdGNoEhgKFERJU1BBVENIX1VOU1BFQ0lGSUVEEAASEgoORElTUEFUQ0hfVU5B\
+            UlkQARITCg9ESVNQQVRDSF9QQVJLRUQQAhIVChFESVNQQVRDSF9HQVRIRVJFRBADEhYKEkRJU1BBVENIX0NPQUxFU0NFRBAEMscB\
+            Cg5SdW50aW1lU2VydmljZRJeCghEZXNjcmliZRIlLm9yZGVyd2lyZS5ydW50aW1lLnYxLkRlc2NyaWJlUmVxdWVzdBomLm9yZGVy\
+            d2lyZS5ydW50aW1lLnYxLkRlc2NyaWJlUmVzcG9uc2UiA5ACARJVCgVTdGF0cxIiLm9yZGVyd2lyZS5ydW50aW1lLnYxLlN0YXRz\
+            UmVxdWVzdBojLm9yZGVyd2lyZS5ydW50aW1lLnYxLlN0YXRzUmVzcG9uc2UiA5ACAUrQGQowCgEMEgMBABIaJiBXaGF0IGEgc2Vy\
+            dmVyIGNhbiB0ZWxsIGFib3V0IGl0c2VsZi4KCkcKAgYAEgQIABEBGjsgUnVudGltZVNlcnZpY2UgYW5zd2VycyBxdWVzdGlvbnMg\
+            YWJvdXQgdGhlIHNlcnZlciBpdHNlbGYuCgpsCgQGAAIAEgQKAgwDGl4gRGVzY3JpYmUgdGVsbHMgd2hpY2ggbWV0aG9kcyB0aGUg\
+            c2VydmVyIGNhcnJpZXMgb3V0LCBob3csIGFuZCB3aGF0IHRoZWlyIG1lc3NhZ2VzIGxvb2sgbGlrZS4KCkkKBAYAAgESBA4CEAMa\
+            OyBTdGF0cyByZXR1cm5zIHRoZSBjb3VudGVycyBvZiB0aGUgc2VydmVyIHNpbmNlIGl0cyBzdGFydC4KCjEKAgQAEgMUABoaJiBE\
+            ZXNjcmliZVJlcXVlc3QgYXNrcyBmb3IgZXZlcnl0aGluZy4KClIKAgQBEgQXAB0BGkYgRGVzY3JpYmVSZXNwb25zZSBob2xkcyB3\
+            aGF0IGEgY2xpZW50IG5lZWRzIHRoYXQgaGFzIG5vIC5wcm90byBmaWxlcy4KCr0BCgQEAQIAEgMaAiAarwEgQSBzZXJpYWxpemVk\
+            IGdvb2dsZS5wcm90b2J1Zi5GaWxlRGVzY3JpcHRvclNldDogdGhlIGZpbGVzIG9mIHRoZSBzZXJ2aWNlcyBhbmQgYWxsIHRoYXQg\
+            dGhleSBpbXBvcnQsIGVhY2ggYWZ0ZXIgdGhvc2UKIHRoYXQgaXQgaW1wb3J0cyBpdHNlbGYsIGNvbW1lbnRzIGluY2x1ZGVkLiBP\
+            dXRwdXQgb25seS4KCj8KBAQBAgESAxwCIhoyIE9uZSBlbnRyeSBhIG1ldGhvZCwgc29ydGVkIGJ5IG5hbWUuIE91dHB1dCBvbmx5\
+            LgoKQAoCBAISBCAAMQEaNCBNZXRob2RJbmZvIGlzIGEgbGluZSBvZiB0aGUgc2VydmVyJ3MgbWV0aG9kIHRhYmxlLgoKTwoEBAIC\
+            ABIDIgIUGkIgRnVsbCBuYW1lLCBhcyBpbiAib3JkZXJ3aXJlLm9yZGVycy52MS5PcmRlclNlcnZpY2UvU3VibWl0T3JkZXIiLgoK\
+            QAoEBAICARIDJAIRGjMgVGhlIG5hbWUgb24gdGhlIHdpcmU6IEZOVi0xYS0zMiBvZiB0aGUgZnVsbCBuYW1lLgoKLgoEBAICAhID\
+            JgIeGiEgV2hldGhlciBhIGNhbGwgbWF5IGJlIHJlcGVhdGVkLgoKMwoEBAICAxIDKAIYGiYgV2hpY2ggY2FsbHMgYSB3b3JrZXIg\
+            dGFrZXMgdG9nZXRoZXIuCgpOCgQEAgIEEgMqAhgaQSBNb3N0IGJhdGNoZXMgdGhhdCBydW4gYXQgb25jZTsgMDogYXMgbWFueSBh\
+            cyB0aGVyZSBhcmUgd29ya2Vycy4KCiUKBAQCAgUSAywCHBoYIE1vc3QgY2FsbHMgaW4gYSBiYXRjaC4KCloKBAQCAgYSAy4CHBpN\
+            IE1vc3QgcGF5bG9hZCBieXRlcyBpbiBhIGJhdGNoLCB1bmxlc3MgYSBzaW5nbGUgY2FsbCBpcyBsYXJnZXI7IDA6IG5vIGxpbWl0\
+            LgoKKAoEBAICBxIDMAIeGhsgTGFyZ2VzdCByZXF1ZXN0IGluIGJ5dGVzLgoKWwoCBQASBDQAOwEaTyBJZGVtcG90ZW5jeSBoYXMg\
+            dGhlIHZhbHVlcyBvZiBnb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucy5JZGVtcG90ZW5jeUxldmVsLgoKTwoEBQACABIDNgIe\
+            GkIgTm90aGluZyBpcyBrbm93bjogYSBjYWxsIHRoYXQgbWF5IGhhdmUgcnVuIG11c3Qgbm90IGJlIHJlcGVhdGVkLgoKKgoEBQAC\
+            ARIDOAIiGh0gVGhlIG1ldGhvZCBjaGFuZ2VzIG5vdGhpbmcuCgo8CgQFAAICEgM6Ah0aLyBDYXJyaWVkIG91dCB0d2ljZSwgaXQg\
+            aGFzIHRoZSBlZmZlY3Qgb2Ygb25jZS4KCkoKAgUBEgQ+AEkBGj4gRGlzcGF0Y2ggaXMgaG93IHRoZSBjYWxscyBvZiBhIG1ldGhv\
+            ZCBhcmUgaGFuZGVkIHRvIHdvcmtlcnMuCgoZCgQFAQIAEgNAAhsaDCBOb3Qga25vd24uCgoiCgQFAQIBEgNCAhUaFSBPbmUgY2Fs\
+            bCBhdCBhIHRpbWUuCgpSCgQFAQICEgNEAhYaRSBPbmUgY2FsbCBhdCBhIHRpbWUsIHdoaWNoIG1heSB3YWl0IGZvciBpdHMgYW5z\
+            d2VyIHdpdGhvdXQgYSB3b3JrZXIuCgotCgQFAQIDEgNGAhgaICBBbGwgY2FsbHMgdGhhdCB3YWl0LCB0b2dldGhlci4KClsKBAUB\
+            AgQSA0gCGRpOIEFsbCBjYWxscyB0aGF0IHdhaXQgd2l0aCB0aGUgc2FtZSByZXF1ZXN0LCBjYXJyaWVkIG91dCBvbmNlIGZvciBh\
+            bGwgb2YgdGhlbS4KCjAKAgQDEgNMABcaJSBTdGF0c1JlcXVlc3QgYXNrcyBmb3IgYWxsIGNvdW50ZXJzLgoK1wEKAgQEEgRQAGUB\
+            GsoBIFN0YXRzUmVzcG9uc2UgaG9sZHMgdGhlIGNvdW50ZXJzIHNpbmNlIHRoZSBzdGFydC4gTnVtYmVycyBvbmx5IGdyb3cgdW5s\
+            ZXNzIHRoZWlyIGNvbW1lbnQgc2F5cyBvdGhlcndpc2UuCiByZWNlaXZlZCA9IGFuc3dlcmVkICsgcmVmdXNlZCArIGRyb3BwZWQg\
+            KyBpbiBmbGlnaHQsIGJ1dCBmb3Igd2hhdCBoYXBwZW5zIHdoaWxlIHRoZXkgYXJlIHJlYWQuCgonCgQEBAIAEgNSAisaGiBXaGVu\
+            IHRoZSBzZXJ2ZXIgc3RhcnRlZC4KCjUKBAQEAgESA1QCFRooIFZlcnNpb24gb2YgdGhlIHByb2dyYW0sIGFzIGluICIwLjEuMCIu\
+            CgozCgQEBAICEgNWAhsaJiBFcG9jaCBvZiB0aGUgc2VydmVyLCBhcyBpbiBIZWxsb0Fjay4KCjwKBAQEAgMSA1gCGhovIFNlc3Np\
+            b25zIHRoYXQgYXJlIG9wZW4gbm93LiBHb2VzIHVwIGFuZCBkb3duLgoKXwoEBAQCBBIDWgIbGlIgUmVxdWVzdHMgdGhhdCB3ZXJl\
+            IHJlYWQsIGFuZCBtZXNzYWdlcyB0aGF0IGFyZSBub25lIGJ1dCB3ZXJlIHJlZnVzZWQgb3IgZHJvcHBlZC4KCk0KBAQEAgUSA1wC\
+            GxpAIENhbGxzIHRoYXQgZ290IGFuIGFuc3dlciBmcm9tIGEgaGFuZGxlciwgb3IgZnJvbSB0aGUgZGVhZGxpbmUuCgpCCgQEBAIG\
+            EgNeAigaNSBDYWxscyByZWZ1c2VkIGJlZm9yZSBhIGhhbmRsZXIgc2F3IHRoZW0sIGJ5IHJlYXNvbi4KCkwKBAQEAgcSA2ACKBo/\
+            IEZyYW1lcyBvciBhbnN3ZXJzIHRoYXQgbm9ib2R5IGNvdWxkIGJlIHRvbGQgYWJvdXQsIGJ5IHJlYXNvbi4KCjwKBAQEAggSA2IC\
+            HBovIENhbGxzIHRoYXQgd2FpdCBvciBydW4gbm93LiBHb2VzIHVwIGFuZCBkb3duLgoKUAoEBAQCCRIDZAIkGkMgT25lIGVudHJ5\
+            IGEgbWV0aG9kIHRoYXQgd2FzIGNhbGxlZCBhdCBsZWFzdCBvbmNlLCBzb3J0ZWQgYnkgbmFtZS4KCjsKAgQFEgRoAHUBGi8gTWV0\
+            aG9kU3RhdHMgaG9sZHMgdGhlIGNvdW50ZXJzIG9mIG9uZSBtZXRob2QuCgpPCgQEBQIAEgNqAhQaQiBGdWxsIG5hbWUsIGFzIGlu\
+            ICJvcmRlcndpcmUub3JkZXJzLnYxLk9yZGVyU2VydmljZS9TdWJtaXRPcmRlciIuCgorCgQEBQIBEgNsAhcaHiBDYWxscyBoYW5k\
+            ZWQgdG8gdGhlIGhhbmRsZXIuCgpmCgQEBQICEgNuAhgaWSBCYXRjaGVzIHRoZXkgd2VyZSBoYW5kZWQgb3ZlciBpbjsgY2FsbF9j\
+            b3VudCAvIGJhdGNoX2NvdW50IGlzIHRoZSBtZWFuIHNpemUgb2YgYSBiYXRjaC4KCh0KBAQFAgMSA3ACGhoQIExhcmdlc3QgYmF0\
+            Y2guCgohCgQEBQIEEgNyAhkaFCBDYWxscyB0aGF0IGZhaWxlZC4KCkIKBAQFAgUSA3QCGRo1IENhbGxzIHRoYXQgd2FpdCBmb3Ig\
+            YSB3b3JrZXIgbm93LiBHb2VzIHVwIGFuZCBkb3duLgpiBnByb3RvMw==
+            """),
+]

@@ -43,6 +43,8 @@ public struct MethodRegistration: Sendable {
 
 /// A set of methods that a server can carry out. Generated `Handlers` protocols refine it and fill in `registrations`.
 public protocol Service: Sendable {
+    /// The .proto files that describe its methods, each after those that it imports.
+    var files: [FileDescriptor] { get }
     /// One entry a method.
     var registrations: [MethodRegistration] { get }
 }

@@ -3,6 +3,8 @@ import RPC
 /// The methods of a server, by index and by their 32-bit name.
 struct MethodTable: Sendable {
     private let registrations: [MethodRegistration]
+    /// The .proto files of all services, each after those that it imports.
+    let files: [FileDescriptor]
     /// The names on the wire: a server has few methods, and looking through so few numbers is faster than hashing.
     private let ids: [UInt32]
 
@@ -21,6 +23,8 @@ struct MethodTable: Sendable {
             registrations.append(registration)
         }
         self.registrations = registrations
+        var names = Set<String>()
+        self.files = services.flatMap(\.files).filter { names.insert($0.name).inserted }
         self.ids = registrations.map(\.id)
     }
 

@@ -14,12 +14,14 @@ final class Introspection: Sendable {
 
     private let counters: ServerCounters
     private let version: String
+    private let limits: ServerLimits
     private let startTime = WellKnown.Timestamp.now
     private let subject = Mutex<Subject?>(nil)
 
-    init(counters: ServerCounters, version: String) {
+    init(counters: ServerCounters, version: String, limits: ServerLimits) {
         self.counters = counters
         self.version = version
+        self.limits = limits
     }
 
     func attach(methods: MethodTable, dispatcher: Dispatcher, epoch: UInt32) {
@@ -43,6 +45,10 @@ final class Introspection: Sendable {
     struct RuntimeInfo: Runtime.RuntimeService.Handlers {
         let introspection: Introspection
 
+        var describe: Handler<Runtime.DescribeRequest, Runtime.DescribeResponse> {
+            .unary { (_, _) throws(RPCError) in introspection.description }
+        }
+
         var stats: Handler<Runtime.StatsRequest, Runtime.StatsResponse> {
             .unary { (_, _) throws(RPCError) in introspection.stats }
         }
@@ -52,6 +58,12 @@ final class Introspection: Sendable {
         let names = subject.withLock { $0?.methods.serviceNames } ?? []
         let isKnown = request.service.isEmpty || names.contains(request.service)
         return Runtime.CheckResponse(status: isKnown ? .serving : .serviceUnknown)
+    }
+
+    private var description: Runtime.DescribeResponse {
+        guard let methods = subject.withLock({ $0?.methods }) else { return .init() }
+        let infos = methods.indices.map { Runtime.MethodInfo(methods[$0], limits) }.sorted { $0.method < $1.method }
+        return .init(fileDescriptorSet: methods.fileDescriptorSet, methods: infos)
     }
 
     private var stats: Runtime.StatsResponse {

@@ -56,7 +56,7 @@ struct Health: ClientCommand {
 
     private func check(_ connection: Connection, timeout: Duration) async -> Result<Runtime.ServingStatus, RPCError> {
         do throws(RPCError) {
-            let client = Runtime.HealthService.Client(connection.channel)
+            let client = Runtime.HealthService.Client(connection.invoker)
             return .success(try await client.check(.init(), options: .init(timeout: timeout)).status)
         } catch {
             return .failure(error)
@@ -66,7 +66,7 @@ struct Health: ClientCommand {
     private func report(_ output: Output, _ status: String) {
         switch output.format {
         case .table: StandardStream.output.write(status + "\n")
-        case .json, .jsonl: StandardStream.output.write(JSONText.object([("status", JSONText.string(status))]) + "\n")
+        case .json, .jsonl: StandardStream.output.write(JSONValue.object([("status", .string(status))]).text() + "\n")
         case .csv: StandardStream.output.write(CSVWriter.record(["status"]) + CSVWriter.record([status]))
         }
     }

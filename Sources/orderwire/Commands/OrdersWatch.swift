@@ -43,7 +43,7 @@ struct OrdersWatch: ClientCommand {
     }
 
     func run(_ connection: Connection) async throws {
-        let feed = CompletionFeed(connection.channel, group: group, filter: filter == .mine ? .mine : .all, after: after)
+        let feed = CompletionFeed(connection.invoker, group: group, filter: filter == .mine ? .mine : .all, after: after)
         let lines = connection.output.lines(Field.completion)
         var printed = 0
         for try await completion in feed {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Logging
+import MongoDB
 import Terminal
 
 /// `orderwire serve`
@@ -42,4 +43,15 @@ struct Serve: ParsableCommand {
 /// The server did not start.
 struct StartFailure: Error {
     let cause: any Error
+
+    /// How long the start waits for a MongoDB that does not answer.
+    static let mongoDBPatience = Duration.seconds(4)
+
+    /// Why, for people.
+    var reason: String {
+        if let cause = cause as? MongoError, cause.kind == .serverSelection {
+            return "no MongoDB answers within \(Self.mongoDBPatience.components.seconds) s: \(cause.message)"
+        }
+        return "\(cause)"
+    }
 }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import ProtoShop
 import Protobuf
 
@@ -26,7 +25,7 @@ struct ProductFile {
 
     /// Reads `path`, "-" for standard input. Without a format, the name and the first byte tell it.
     init(path: String, format: Format?) throws(UsageError) {
-        let bytes = try Self.read(path)
+        let bytes = try InputFile.read(path)
         switch format ?? Self.format(of: path, bytes) {
         case .jsonl:
             rows = AnySequence(Self.jsonLines(bytes))
@@ -41,23 +40,6 @@ struct ProductFile {
         if path.hasSuffix(".csv") { return .csv }
         if path.hasSuffix(".jsonl") || path.hasSuffix(".ndjson") { return .jsonl }
         return bytes.first { $0 > UInt8(ascii: " ") } == UInt8(ascii: "{") ? .jsonl : .csv
-    }
-
-    private static func read(_ path: String) throws(UsageError) -> [UInt8] {
-        let descriptor = path == "-" ? 0 : open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw UsageError("\(path): \(String(cString: strerror(errno)))") }
-        defer { if descriptor > 0 { close(descriptor) } }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = Glibc.read(descriptor, &chunk, chunk.count)
-            if count == 0 { return bytes }
-            if count > 0 {
-                bytes.append(contentsOf: chunk[..<count])
-            } else if errno != EINTR {
-                throw UsageError("\(path): \(String(cString: strerror(errno)))")
-            }
-        }
     }
 
     private static func jsonLines(_ bytes: [UInt8]) -> some Sequence<Row> {

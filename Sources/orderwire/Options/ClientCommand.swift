@@ -15,14 +15,17 @@ protocol ClientCommand: AsyncParsableCommand {
 extension ClientCommand {
     func run() async throws {
         let connection = try await Connection(options)
-        defer { connection.channel.close() }
+        defer { connection.close() }
         try await run(connection)
     }
 }
 
 /// A channel to the server, and how this run of the program uses it.
 struct Connection: Sendable {
-    let channel: Channel
+    private let channel: Channel
+    private let explanation: Explanation?
+    /// Makes the calls.
+    let invoker: CommandInvoker
     let timeout: Duration
     let output: Output
 
@@ -33,17 +36,19 @@ struct Connection: Sendable {
     init(_ options: ClientOptions) async throws {
         timeout = try options.callTimeout
         output = Output(format: options.format)
-        let name = try options.clientName
-        let endpoints = try options.endpoints
+        channel = try await Self.channel(options.endpoints, name: options.clientName)
+        explanation = options.explain ? Explanation() : nil
+        invoker = CommandInvoker(
+            channel: channel, metadata: options.metadata.map { ($0.key, $0.value) }, explanation: explanation)
+    }
+
+    private static func channel(_ endpoints: [String], name: String) async throws -> Channel {
         for endpoint in endpoints.dropLast(endpoints.count == 1 ? 1 : 0) {
             let candidate = try Channel(to: endpoint, name: name)
-            if await Self.answers(candidate) {
-                channel = candidate
-                return
-            }
+            if await answers(candidate) { return candidate }
             candidate.close()
         }
-        channel = try Channel(to: endpoints[0], name: name)
+        return try Channel(to: endpoints[0], name: name)
     }
 
     private static func answers(_ channel: Channel) async -> Bool {
@@ -55,7 +60,14 @@ struct Connection: Sendable {
         }
     }
 
-    var catalog: Catalog.CatalogService.Client { .init(channel) }
-    var orders: Orders.OrderService.Client { .init(channel) }
+    /// Ends it, and tells where the time went if somebody asked.
+    func close() {
+        channel.close()
+        explanation?.report(output.format)
+    }
+
+    var catalog: Catalog.CatalogService.Client { .init(invoker) }
+    var orders: Orders.OrderService.Client { .init(invoker) }
+    var runtime: Runtime.RuntimeService.Client { .init(invoker) }
     var callOptions: CallOptions { .init(timeout: timeout) }
 }

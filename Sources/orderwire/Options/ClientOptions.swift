@@ -18,6 +18,12 @@ struct ClientOptions: ParsableArguments {
     @Option(name: [.customShort("o"), .long], help: ArgumentHelp("Form of what is printed. [ORDERWIRE_OUTPUT, else table]", valueName: "form"))
     var output: OutputFormat?
 
+    @Option(help: ArgumentHelp("A pair that travels with each call; as often as needed.", valueName: "key=value"))
+    var metadata: [MetadataPair] = []
+
+    @Flag(help: "Tell on standard error where the time of each call went.")
+    var explain = false
+
     static let defaultServer = "tcp://127.0.0.1:7400"
     static let defaultTimeout = Duration.seconds(5)
 
@@ -72,5 +78,17 @@ struct ClientOptions: ParsableArguments {
 
     private static var userName: String {
         getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name).lowercased() } ?? ""
+    }
+}
+
+/// Metadata of a call, as in "tenant=blue".
+struct MetadataPair: ExpressibleByArgument, Equatable {
+    let key: String
+    let value: String
+
+    init?(argument: String) {
+        guard let separator = argument.firstIndex(of: "="), separator != argument.startIndex else { return nil }
+        self.key = String(argument[..<separator])
+        self.value = String(argument[argument.index(after: separator)...])
     }
 }

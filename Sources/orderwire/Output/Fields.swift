@@ -1,3 +1,4 @@
+import ProtoRuntime
 import ProtoShop
 
 /// What is printed about each kind of thing.
@@ -59,6 +60,47 @@ extension Field where Item == Orders.Completion {
             Field("DETAIL", csv: "rejectDetail") { $0.rejectDetail },
             Field("FINAL", csv: "finalTime") { $0.finalTime?.text ?? "" },
         ]
+    }
+}
+
+extension Field where Item == Runtime.MethodInfo {
+    static var method: [Field] {
+        [
+            Field("METHOD", csv: "method") { $0.method },
+            Field(nil, csv: "id") { String($0.id) },
+            Field("REPEATABLE", csv: "idempotency") { $0.idempotency.text },
+            Field("DISPATCH", csv: "dispatch") { $0.dispatch.text },
+            Field(nil, csv: "concurrency") { String($0.concurrency) },
+            Field(nil, csv: "maxBatchCalls") { String($0.maxBatchCalls) },
+            Field(nil, csv: "maxBatchBytes") { String($0.maxBatchBytes) },
+            Field(nil, csv: "maxRequestBytes") { String($0.maxRequestBytes) },
+        ]
+    }
+}
+
+extension Runtime.Idempotency {
+    /// For people; empty where nothing is known.
+    var text: String {
+        switch self {
+        case .unspecified: ""
+        case .noSideEffects: "no side effects"
+        case .idempotent: "idempotent"
+        case .unrecognized(let number): "level \(number)"
+        }
+    }
+}
+
+extension Runtime.Dispatch {
+    /// For people, as in "gathered".
+    var text: String {
+        switch self {
+        case .unspecified: ""
+        case .unary: "unary"
+        case .parked: "parked"
+        case .gathered: "gathered"
+        case .coalesced: "coalesced"
+        case .unrecognized(let number): "kind \(number)"
+        }
     }
 }
 

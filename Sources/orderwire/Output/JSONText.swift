@@ -21,31 +21,26 @@ enum JSONText {
         return result + "\""
     }
 
-    /// An object whose values are JSON already.
-    static func object(_ members: [(key: String, value: String)]) -> String {
-        "{" + members.map { string($0.key) + ":" + $0.value }.joined(separator: ",") + "}"
-    }
-
     /// A failed call as one line: `{"error":{"code":"NOT_FOUND","reason":...}}`.
     static func line(_ error: RPCError) -> String {
-        var members = [
-            ("code", string(error.code.description)), ("reason", string(error.reason)), ("message", string(error.message)),
-            ("disposition", string(error.disposition.description)),
+        var members: [(key: String, value: JSONValue)] = [
+            ("code", .string(error.code.description)), ("reason", .string(error.reason)), ("message", .string(error.message)),
+            ("disposition", .string(error.disposition.description)),
         ]
         if !error.metadata.isEmpty {
-            members.append(("metadata", object(error.metadata.sorted { $0.key < $1.key }.map { ($0.key, string($0.value)) })))
+            members.append(("metadata", .object(error.metadata.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })))
         }
         if !error.fieldViolations.isEmpty {
             let violations = error.fieldViolations.map {
-                object([("field", string($0.field)), ("description", string($0.description))])
+                JSONValue.object([("field", .string($0.field)), ("description", .string($0.description))])
             }
-            members.append(("fieldViolations", "[" + violations.joined(separator: ",") + "]"))
+            members.append(("fieldViolations", .array(violations)))
         }
-        if let delay = error.retryDelay { members.append(("retryDelay", string(delay.secondsText))) }
-        return object([("error", object(members.map { (key: $0.0, value: $0.1) }))]) + "\n"
+        if let delay = error.retryDelay { members.append(("retryDelay", .string(delay.secondsText))) }
+        return JSONValue.object([("error", .object(members))]).text() + "\n"
     }
 
     static func line(_ error: UsageError) -> String {
-        object([("error", object([("code", string("USAGE")), ("message", string(error.message))]))]) + "\n"
+        JSONValue.object([("error", .object([("code", .string("USAGE")), ("message", .string(error.message))]))]).text() + "\n"
     }
 }

@@ -52,7 +52,7 @@ struct Output: Sendable {
         switch format {
         case .table: StandardStream.output.write(numbers.map { "\($0.count) \($0.name)" }.joined(separator: ", ") + "\n")
         case .json, .jsonl:
-            StandardStream.output.write(JSONText.object(numbers.map { (key: $0.name, value: String($0.count)) }) + "\n")
+            StandardStream.output.write(JSONValue.object(numbers.map { (key: $0.name, value: .number($0.count)) }).text() + "\n")
         case .csv:
             StandardStream.output.write(CSVWriter.record(numbers.map(\.name)) + CSVWriter.record(numbers.map { String($0.count) }))
         }

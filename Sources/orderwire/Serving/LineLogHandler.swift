@@ -39,11 +39,10 @@ struct LineLogHandler: LogHandler {
         switch style {
         case .json:
             let members = [
-                ("@timestamp", JSONText.string(time.rfc3339)), ("log.level", JSONText.string(event.level.rawValue)),
-                ("message", JSONText.string(event.message.description)), ("ecs.version", JSONText.string("8.11")),
-                ("service.name", JSONText.string("orderwire")), ("log.logger", JSONText.string(label)),
+                ("@timestamp", time.rfc3339), ("log.level", event.level.rawValue), ("message", event.message.description),
+                ("ecs.version", "8.11"), ("service.name", "orderwire"), ("log.logger", label),
             ]
-            return JSONText.object(members.map { (key: $0.0, value: $0.1) } + pairs.map { ($0.key, JSONText.string($0.value)) }) + "\n"
+            return JSONValue.object((members + pairs).map { (key: $0.0, value: .string($0.1)) }).text() + "\n"
         case .text(let hasColour):
             let level = event.level.rawValue.uppercased()
             let padded = level + String(repeating: " ", count: max(0, 7 - level.count))

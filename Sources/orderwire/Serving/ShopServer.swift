@@ -17,6 +17,13 @@ final class ShopServer {
     private let server: Server
     private let logger: Logger
 
+    /// Indexes may take long to build, but whoever starts a server without its MongoDB is to hear of it soon.
+    private static var startTimeouts: Timeouts {
+        var timeouts = Timeouts.background
+        timeouts.serverSelection = StartFailure.mongoDBPatience
+        return timeouts
+    }
+
     /// Threads of the shop that use the database beside the workers: settler, notifier, waiters, and one in reserve.
     private static let shopThreads = 4
 
@@ -45,7 +52,7 @@ final class ShopServer {
         self.publisher = publisher
         var started: Shop?
         do {
-            background = try ClientPool(uri: uri, appName: "orderwire-start", size: 1, timeouts: .background)
+            background = try ClientPool(uri: uri, appName: "orderwire-start", size: 1, timeouts: Self.startTimeouts)
             let shop = try Shop.start(
                 calls: ClientPool(uri: uri, appName: "orderwire", size: workers + Self.shopThreads, timeouts: .calls),
                 background: background, publisher: publisher, configuration: .init(serverName: Self.name), logger: logger)

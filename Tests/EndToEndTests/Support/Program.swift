@@ -9,11 +9,15 @@ import Testing
 
 /// The program under test, as its users run it.
 enum Program {
-    /// It lies beside the test program.
-    static let path: String = {
+    static let path = beside("orderwire")
+    /// The program of the demo.
+    static let chinookStore = beside("chinook-store")
+
+    /// Our programs lie beside that of the tests.
+    private static func beside(_ name: String) -> String {
         let tests = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-        return tests.deletingLastPathComponent().appending(path: "orderwire").path
-    }()
+        return tests.deletingLastPathComponent().appending(path: name).path
+    }
 
     /// What a run of it came to.
     struct Result: Sendable {
@@ -25,8 +29,10 @@ enum Program {
     }
 
     /// Runs a verb to its end.
-    static func run(_ arguments: [String], environment: [String: String] = [:], input: String = "") async throws -> Result {
-        let process = try await ChildProcess.start(path, arguments, environment: environment, input: input)
+    static func run(
+        _ arguments: [String], of program: String = path, environment: [String: String] = [:], input: String = ""
+    ) async throws -> Result {
+        let process = try await ChildProcess.start(program, arguments, environment: environment, input: input)
         let end = await process.ended()
         return await Result(end: end, output: process.output.text(), errors: process.errors.text())
     }

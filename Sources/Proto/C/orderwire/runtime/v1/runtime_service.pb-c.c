@@ -7,6 +7,141 @@
 #endif
 
 #include "orderwire/runtime/v1/runtime_service.pb-c.h"
+void   orderwire__runtime__v1__describe_request__init
+                     (Orderwire__Runtime__V1__DescribeRequest         *message)
+{
+  static const Orderwire__Runtime__V1__DescribeRequest init_value = ORDERWIRE__RUNTIME__V1__DESCRIBE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t orderwire__runtime__v1__describe_request__get_packed_size
+                     (const Orderwire__Runtime__V1__DescribeRequest *message)
+{
+  assert(message->base.descriptor == &orderwire__runtime__v1__describe_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__runtime__v1__describe_request__pack
+                     (const Orderwire__Runtime__V1__DescribeRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__runtime__v1__describe_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__runtime__v1__describe_request__pack_to_buffer
+                     (const Orderwire__Runtime__V1__DescribeRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__runtime__v1__describe_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Runtime__V1__DescribeRequest *
+       orderwire__runtime__v1__describe_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Runtime__V1__DescribeRequest *)
+     protobuf_c_message_unpack (&orderwire__runtime__v1__describe_request__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__runtime__v1__describe_request__free_unpacked
+                     (Orderwire__Runtime__V1__DescribeRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__runtime__v1__describe_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__runtime__v1__describe_response__init
+                     (Orderwire__Runtime__V1__DescribeResponse         *message)
+{
+  static const Orderwire__Runtime__V1__DescribeResponse init_value = ORDERWIRE__RUNTIME__V1__DESCRIBE_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t orderwire__runtime__v1__describe_response__get_packed_size
+                     (const Orderwire__Runtime__V1__DescribeResponse *message)
+{
+  assert(message->base.descriptor == &orderwire__runtime__v1__describe_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__runtime__v1__describe_response__pack
+                     (const Orderwire__Runtime__V1__DescribeResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__runtime__v1__describe_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__runtime__v1__describe_response__pack_to_buffer
+                     (const Orderwire__Runtime__V1__DescribeResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__runtime__v1__describe_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Runtime__V1__DescribeResponse *
+       orderwire__runtime__v1__describe_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Runtime__V1__DescribeResponse *)
+     protobuf_c_message_unpack (&orderwire__runtime__v1__describe_response__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__runtime__v1__describe_response__free_unpacked
+                     (Orderwire__Runtime__V1__DescribeResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__runtime__v1__describe_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__runtime__v1__method_info__init
+                     (Orderwire__Runtime__V1__MethodInfo         *message)
+{
+  static const Orderwire__Runtime__V1__MethodInfo init_value = ORDERWIRE__RUNTIME__V1__METHOD_INFO__INIT;
+  *message = init_value;
+}
+size_t orderwire__runtime__v1__method_info__get_packed_size
+                     (const Orderwire__Runtime__V1__MethodInfo *message)
+{
+  assert(message->base.descriptor == &orderwire__runtime__v1__method_info__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__runtime__v1__method_info__pack
+                     (const Orderwire__Runtime__V1__MethodInfo *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__runtime__v1__method_info__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__runtime__v1__method_info__pack_to_buffer
+                     (const Orderwire__Runtime__V1__MethodInfo *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__runtime__v1__method_info__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Runtime__V1__MethodInfo *
+       orderwire__runtime__v1__method_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Runtime__V1__MethodInfo *)
+     protobuf_c_message_unpack (&orderwire__runtime__v1__method_info__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__runtime__v1__method_info__free_unpacked
+                     (Orderwire__Runtime__V1__MethodInfo *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__runtime__v1__method_info__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   orderwire__runtime__v1__stats_request__init
                      (Orderwire__Runtime__V1__StatsRequest         *message)
 {
@@ -154,6 +289,204 @@ void   orderwire__runtime__v1__method_stats__free_unpacked
   assert(message->base.descriptor == &orderwire__runtime__v1__method_stats__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+#define orderwire__runtime__v1__describe_request__field_descriptors NULL
+#define orderwire__runtime__v1__describe_request__field_indices_by_name NULL
+#define orderwire__runtime__v1__describe_request__number_ranges NULL
+const ProtobufCMessageDescriptor orderwire__runtime__v1__describe_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.runtime.v1.DescribeRequest",
+  "DescribeRequest",
+  "Orderwire__Runtime__V1__DescribeRequest",
+  "orderwire.runtime.v1",
+  sizeof(Orderwire__Runtime__V1__DescribeRequest),
+  0,
+  orderwire__runtime__v1__describe_request__field_descriptors,
+  orderwire__runtime__v1__describe_request__field_indices_by_name,
+  0,  orderwire__runtime__v1__describe_request__number_ranges,
+  (ProtobufCMessageInit) orderwire__runtime__v1__describe_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__runtime__v1__describe_response__field_descriptors[2] =
+{
+  {
+    "file_descriptor_set",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__DescribeResponse, file_descriptor_set),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "methods",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Orderwire__Runtime__V1__DescribeResponse, n_methods),
+    offsetof(Orderwire__Runtime__V1__DescribeResponse, methods),
+    &orderwire__runtime__v1__method_info__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__runtime__v1__describe_response__field_indices_by_name[] = {
+  0,   /* field[0] = file_descriptor_set */
+  1,   /* field[1] = methods */
+};
+static const ProtobufCIntRange orderwire__runtime__v1__describe_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor orderwire__runtime__v1__describe_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.runtime.v1.DescribeResponse",
+  "DescribeResponse",
+  "Orderwire__Runtime__V1__DescribeResponse",
+  "orderwire.runtime.v1",
+  sizeof(Orderwire__Runtime__V1__DescribeResponse),
+  2,
+  orderwire__runtime__v1__describe_response__field_descriptors,
+  orderwire__runtime__v1__describe_response__field_indices_by_name,
+  1,  orderwire__runtime__v1__describe_response__number_ranges,
+  (ProtobufCMessageInit) orderwire__runtime__v1__describe_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__runtime__v1__method_info__field_descriptors[8] =
+{
+  {
+    "method",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__MethodInfo, method),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "id",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED32,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__MethodInfo, id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "idempotency",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__MethodInfo, idempotency),
+    &orderwire__runtime__v1__idempotency__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "dispatch",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__MethodInfo, dispatch),
+    &orderwire__runtime__v1__dispatch__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "concurrency",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__MethodInfo, concurrency),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_batch_calls",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__MethodInfo, max_batch_calls),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_batch_bytes",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__MethodInfo, max_batch_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_request_bytes",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__MethodInfo, max_request_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__runtime__v1__method_info__field_indices_by_name[] = {
+  4,   /* field[4] = concurrency */
+  3,   /* field[3] = dispatch */
+  1,   /* field[1] = id */
+  2,   /* field[2] = idempotency */
+  6,   /* field[6] = max_batch_bytes */
+  5,   /* field[5] = max_batch_calls */
+  7,   /* field[7] = max_request_bytes */
+  0,   /* field[0] = method */
+};
+static const ProtobufCIntRange orderwire__runtime__v1__method_info__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor orderwire__runtime__v1__method_info__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.runtime.v1.MethodInfo",
+  "MethodInfo",
+  "Orderwire__Runtime__V1__MethodInfo",
+  "orderwire.runtime.v1",
+  sizeof(Orderwire__Runtime__V1__MethodInfo),
+  8,
+  orderwire__runtime__v1__method_info__field_descriptors,
+  orderwire__runtime__v1__method_info__field_indices_by_name,
+  1,  orderwire__runtime__v1__method_info__number_ranges,
+  (ProtobufCMessageInit) orderwire__runtime__v1__method_info__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 #define orderwire__runtime__v1__stats_request__field_descriptors NULL
 #define orderwire__runtime__v1__stats_request__field_indices_by_name NULL
 #define orderwire__runtime__v1__stats_request__number_ranges NULL
@@ -532,12 +865,78 @@ const ProtobufCMessageDescriptor orderwire__runtime__v1__method_stats__descripto
   (ProtobufCMessageInit) orderwire__runtime__v1__method_stats__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor orderwire__runtime__v1__runtime_service__method_descriptors[1] =
+static const ProtobufCEnumValue orderwire__runtime__v1__idempotency__enum_values_by_number[3] =
 {
+  { "IDEMPOTENCY_UNSPECIFIED", "ORDERWIRE__RUNTIME__V1__IDEMPOTENCY__IDEMPOTENCY_UNSPECIFIED", 0 },
+  { "IDEMPOTENCY_NO_SIDE_EFFECTS", "ORDERWIRE__RUNTIME__V1__IDEMPOTENCY__IDEMPOTENCY_NO_SIDE_EFFECTS", 1 },
+  { "IDEMPOTENCY_IDEMPOTENT", "ORDERWIRE__RUNTIME__V1__IDEMPOTENCY__IDEMPOTENCY_IDEMPOTENT", 2 },
+};
+static const ProtobufCIntRange orderwire__runtime__v1__idempotency__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex orderwire__runtime__v1__idempotency__enum_values_by_name[3] =
+{
+  { "IDEMPOTENCY_IDEMPOTENT", 2 },
+  { "IDEMPOTENCY_NO_SIDE_EFFECTS", 1 },
+  { "IDEMPOTENCY_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor orderwire__runtime__v1__idempotency__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "orderwire.runtime.v1.Idempotency",
+  "Idempotency",
+  "Orderwire__Runtime__V1__Idempotency",
+  "orderwire.runtime.v1",
+  3,
+  orderwire__runtime__v1__idempotency__enum_values_by_number,
+  3,
+  orderwire__runtime__v1__idempotency__enum_values_by_name,
+  1,
+  orderwire__runtime__v1__idempotency__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue orderwire__runtime__v1__dispatch__enum_values_by_number[5] =
+{
+  { "DISPATCH_UNSPECIFIED", "ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_UNSPECIFIED", 0 },
+  { "DISPATCH_UNARY", "ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_UNARY", 1 },
+  { "DISPATCH_PARKED", "ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_PARKED", 2 },
+  { "DISPATCH_GATHERED", "ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_GATHERED", 3 },
+  { "DISPATCH_COALESCED", "ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_COALESCED", 4 },
+};
+static const ProtobufCIntRange orderwire__runtime__v1__dispatch__value_ranges[] = {
+{0, 0},{0, 5}
+};
+static const ProtobufCEnumValueIndex orderwire__runtime__v1__dispatch__enum_values_by_name[5] =
+{
+  { "DISPATCH_COALESCED", 4 },
+  { "DISPATCH_GATHERED", 3 },
+  { "DISPATCH_PARKED", 2 },
+  { "DISPATCH_UNARY", 1 },
+  { "DISPATCH_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor orderwire__runtime__v1__dispatch__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "orderwire.runtime.v1.Dispatch",
+  "Dispatch",
+  "Orderwire__Runtime__V1__Dispatch",
+  "orderwire.runtime.v1",
+  5,
+  orderwire__runtime__v1__dispatch__enum_values_by_number,
+  5,
+  orderwire__runtime__v1__dispatch__enum_values_by_name,
+  1,
+  orderwire__runtime__v1__dispatch__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCMethodDescriptor orderwire__runtime__v1__runtime_service__method_descriptors[2] =
+{
+  { "Describe", &orderwire__runtime__v1__describe_request__descriptor, &orderwire__runtime__v1__describe_response__descriptor },
   { "Stats", &orderwire__runtime__v1__stats_request__descriptor, &orderwire__runtime__v1__stats_response__descriptor },
 };
 const unsigned orderwire__runtime__v1__runtime_service__method_indices_by_name[] = {
-  0         /* Stats */
+  0,        /* Describe */
+  1         /* Stats */
 };
 const ProtobufCServiceDescriptor orderwire__runtime__v1__runtime_service__descriptor =
 {
@@ -546,17 +945,25 @@ const ProtobufCServiceDescriptor orderwire__runtime__v1__runtime_service__descri
   "RuntimeService",
   "Orderwire__Runtime__V1__RuntimeService",
   "orderwire.runtime.v1",
-  1,
+  2,
   orderwire__runtime__v1__runtime_service__method_descriptors,
   orderwire__runtime__v1__runtime_service__method_indices_by_name
 };
+void orderwire__runtime__v1__runtime_service__describe(ProtobufCService *service,
+                                                       const Orderwire__Runtime__V1__DescribeRequest *input,
+                                                       Orderwire__Runtime__V1__DescribeResponse_Closure closure,
+                                                       void *closure_data)
+{
+  assert(service->descriptor == &orderwire__runtime__v1__runtime_service__descriptor);
+  service->invoke(service, 0, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void orderwire__runtime__v1__runtime_service__stats(ProtobufCService *service,
                                                     const Orderwire__Runtime__V1__StatsRequest *input,
                                                     Orderwire__Runtime__V1__StatsResponse_Closure closure,
                                                     void *closure_data)
 {
   assert(service->descriptor == &orderwire__runtime__v1__runtime_service__descriptor);
-  service->invoke(service, 0, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 1, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void orderwire__runtime__v1__runtime_service__init (Orderwire__Runtime__V1__RuntimeService_Service *service,
                                                     Orderwire__Runtime__V1__RuntimeService_ServiceDestroy destroy)

@@ -16,6 +16,9 @@ PROTOBUF_C__BEGIN_DECLS
 
 #include "google/protobuf/timestamp.pb-c.h"
 
+typedef struct Orderwire__Runtime__V1__DescribeRequest Orderwire__Runtime__V1__DescribeRequest;
+typedef struct Orderwire__Runtime__V1__DescribeResponse Orderwire__Runtime__V1__DescribeResponse;
+typedef struct Orderwire__Runtime__V1__MethodInfo Orderwire__Runtime__V1__MethodInfo;
 typedef struct Orderwire__Runtime__V1__StatsRequest Orderwire__Runtime__V1__StatsRequest;
 typedef struct Orderwire__Runtime__V1__StatsResponse Orderwire__Runtime__V1__StatsResponse;
 typedef struct Orderwire__Runtime__V1__StatsResponse__RefusedCountsEntry Orderwire__Runtime__V1__StatsResponse__RefusedCountsEntry;
@@ -25,8 +28,130 @@ typedef struct Orderwire__Runtime__V1__MethodStats Orderwire__Runtime__V1__Metho
 
 /* --- enums --- */
 
+/*
+ * Idempotency has the values of google.protobuf.MethodOptions.IdempotencyLevel.
+ */
+typedef enum _Orderwire__Runtime__V1__Idempotency {
+  /*
+   * Nothing is known: a call that may have run must not be repeated.
+   */
+  ORDERWIRE__RUNTIME__V1__IDEMPOTENCY__IDEMPOTENCY_UNSPECIFIED = 0,
+  /*
+   * The method changes nothing.
+   */
+  ORDERWIRE__RUNTIME__V1__IDEMPOTENCY__IDEMPOTENCY_NO_SIDE_EFFECTS = 1,
+  /*
+   * Carried out twice, it has the effect of once.
+   */
+  ORDERWIRE__RUNTIME__V1__IDEMPOTENCY__IDEMPOTENCY_IDEMPOTENT = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(ORDERWIRE__RUNTIME__V1__IDEMPOTENCY)
+} Orderwire__Runtime__V1__Idempotency;
+/*
+ * Dispatch is how the calls of a method are handed to workers.
+ */
+typedef enum _Orderwire__Runtime__V1__Dispatch {
+  /*
+   * Not known.
+   */
+  ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_UNSPECIFIED = 0,
+  /*
+   * One call at a time.
+   */
+  ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_UNARY = 1,
+  /*
+   * One call at a time, which may wait for its answer without a worker.
+   */
+  ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_PARKED = 2,
+  /*
+   * All calls that wait, together.
+   */
+  ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_GATHERED = 3,
+  /*
+   * All calls that wait with the same request, carried out once for all of them.
+   */
+  ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_COALESCED = 4
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(ORDERWIRE__RUNTIME__V1__DISPATCH)
+} Orderwire__Runtime__V1__Dispatch;
 
 /* --- messages --- */
+
+/*
+ * DescribeRequest asks for everything.
+ */
+struct  Orderwire__Runtime__V1__DescribeRequest
+{
+  ProtobufCMessage base;
+};
+#define ORDERWIRE__RUNTIME__V1__DESCRIBE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__runtime__v1__describe_request__descriptor) \
+     }
+
+
+/*
+ * DescribeResponse holds what a client needs that has no .proto files.
+ */
+struct  Orderwire__Runtime__V1__DescribeResponse
+{
+  ProtobufCMessage base;
+  /*
+   * A serialized google.protobuf.FileDescriptorSet: the files of the services and all that they import, each after those
+   * that it imports itself, comments included. Output only.
+   */
+  ProtobufCBinaryData file_descriptor_set;
+  /*
+   * One entry a method, sorted by name. Output only.
+   */
+  size_t n_methods;
+  Orderwire__Runtime__V1__MethodInfo **methods;
+};
+#define ORDERWIRE__RUNTIME__V1__DESCRIBE_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__runtime__v1__describe_response__descriptor) \
+    , {0,NULL}, 0,NULL }
+
+
+/*
+ * MethodInfo is a line of the server's method table.
+ */
+struct  Orderwire__Runtime__V1__MethodInfo
+{
+  ProtobufCMessage base;
+  /*
+   * Full name, as in "orderwire.orders.v1.OrderService/SubmitOrder".
+   */
+  char *method;
+  /*
+   * The name on the wire: FNV-1a-32 of the full name.
+   */
+  uint32_t id;
+  /*
+   * Whether a call may be repeated.
+   */
+  Orderwire__Runtime__V1__Idempotency idempotency;
+  /*
+   * Which calls a worker takes together.
+   */
+  Orderwire__Runtime__V1__Dispatch dispatch;
+  /*
+   * Most batches that run at once; 0: as many as there are workers.
+   */
+  int32_t concurrency;
+  /*
+   * Most calls in a batch.
+   */
+  int32_t max_batch_calls;
+  /*
+   * Most payload bytes in a batch, unless a single call is larger; 0: no limit.
+   */
+  int64_t max_batch_bytes;
+  /*
+   * Largest request in bytes.
+   */
+  int64_t max_request_bytes;
+};
+#define ORDERWIRE__RUNTIME__V1__METHOD_INFO__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__runtime__v1__method_info__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, ORDERWIRE__RUNTIME__V1__IDEMPOTENCY__IDEMPOTENCY_UNSPECIFIED, ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_UNSPECIFIED, 0, 0, 0, 0 }
+
 
 /*
  * StatsRequest asks for all counters.
@@ -154,6 +279,63 @@ struct  Orderwire__Runtime__V1__MethodStats
     , (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0 }
 
 
+/* Orderwire__Runtime__V1__DescribeRequest methods */
+void   orderwire__runtime__v1__describe_request__init
+                     (Orderwire__Runtime__V1__DescribeRequest         *message);
+size_t orderwire__runtime__v1__describe_request__get_packed_size
+                     (const Orderwire__Runtime__V1__DescribeRequest   *message);
+size_t orderwire__runtime__v1__describe_request__pack
+                     (const Orderwire__Runtime__V1__DescribeRequest   *message,
+                      uint8_t             *out);
+size_t orderwire__runtime__v1__describe_request__pack_to_buffer
+                     (const Orderwire__Runtime__V1__DescribeRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Runtime__V1__DescribeRequest *
+       orderwire__runtime__v1__describe_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__runtime__v1__describe_request__free_unpacked
+                     (Orderwire__Runtime__V1__DescribeRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Runtime__V1__DescribeResponse methods */
+void   orderwire__runtime__v1__describe_response__init
+                     (Orderwire__Runtime__V1__DescribeResponse         *message);
+size_t orderwire__runtime__v1__describe_response__get_packed_size
+                     (const Orderwire__Runtime__V1__DescribeResponse   *message);
+size_t orderwire__runtime__v1__describe_response__pack
+                     (const Orderwire__Runtime__V1__DescribeResponse   *message,
+                      uint8_t             *out);
+size_t orderwire__runtime__v1__describe_response__pack_to_buffer
+                     (const Orderwire__Runtime__V1__DescribeResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Runtime__V1__DescribeResponse *
+       orderwire__runtime__v1__describe_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__runtime__v1__describe_response__free_unpacked
+                     (Orderwire__Runtime__V1__DescribeResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Runtime__V1__MethodInfo methods */
+void   orderwire__runtime__v1__method_info__init
+                     (Orderwire__Runtime__V1__MethodInfo         *message);
+size_t orderwire__runtime__v1__method_info__get_packed_size
+                     (const Orderwire__Runtime__V1__MethodInfo   *message);
+size_t orderwire__runtime__v1__method_info__pack
+                     (const Orderwire__Runtime__V1__MethodInfo   *message,
+                      uint8_t             *out);
+size_t orderwire__runtime__v1__method_info__pack_to_buffer
+                     (const Orderwire__Runtime__V1__MethodInfo   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Runtime__V1__MethodInfo *
+       orderwire__runtime__v1__method_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__runtime__v1__method_info__free_unpacked
+                     (Orderwire__Runtime__V1__MethodInfo *message,
+                      ProtobufCAllocator *allocator);
 /* Orderwire__Runtime__V1__StatsRequest methods */
 void   orderwire__runtime__v1__stats_request__init
                      (Orderwire__Runtime__V1__StatsRequest         *message);
@@ -219,6 +401,15 @@ void   orderwire__runtime__v1__method_stats__free_unpacked
                       ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
+typedef void (*Orderwire__Runtime__V1__DescribeRequest_Closure)
+                 (const Orderwire__Runtime__V1__DescribeRequest *message,
+                  void *closure_data);
+typedef void (*Orderwire__Runtime__V1__DescribeResponse_Closure)
+                 (const Orderwire__Runtime__V1__DescribeResponse *message,
+                  void *closure_data);
+typedef void (*Orderwire__Runtime__V1__MethodInfo_Closure)
+                 (const Orderwire__Runtime__V1__MethodInfo *message,
+                  void *closure_data);
 typedef void (*Orderwire__Runtime__V1__StatsRequest_Closure)
                  (const Orderwire__Runtime__V1__StatsRequest *message,
                   void *closure_data);
@@ -241,6 +432,10 @@ typedef struct Orderwire__Runtime__V1__RuntimeService_Service Orderwire__Runtime
 struct Orderwire__Runtime__V1__RuntimeService_Service
 {
   ProtobufCService base;
+  void (*describe)(Orderwire__Runtime__V1__RuntimeService_Service *service,
+                   const Orderwire__Runtime__V1__DescribeRequest *input,
+                   Orderwire__Runtime__V1__DescribeResponse_Closure closure,
+                   void *closure_data);
   void (*stats)(Orderwire__Runtime__V1__RuntimeService_Service *service,
                 const Orderwire__Runtime__V1__StatsRequest *input,
                 Orderwire__Runtime__V1__StatsResponse_Closure closure,
@@ -253,7 +448,12 @@ void orderwire__runtime__v1__runtime_service__init (Orderwire__Runtime__V1__Runt
     { &orderwire__runtime__v1__runtime_service__descriptor, protobuf_c_service_invoke_internal, NULL }
 #define ORDERWIRE__RUNTIME__V1__RUNTIME_SERVICE__INIT(function_prefix__) \
     { ORDERWIRE__RUNTIME__V1__RUNTIME_SERVICE__BASE_INIT,\
+      function_prefix__ ## describe,\
       function_prefix__ ## stats  }
+void orderwire__runtime__v1__runtime_service__describe(ProtobufCService *service,
+                                                       const Orderwire__Runtime__V1__DescribeRequest *input,
+                                                       Orderwire__Runtime__V1__DescribeResponse_Closure closure,
+                                                       void *closure_data);
 void orderwire__runtime__v1__runtime_service__stats(ProtobufCService *service,
                                                     const Orderwire__Runtime__V1__StatsRequest *input,
                                                     Orderwire__Runtime__V1__StatsResponse_Closure closure,
@@ -261,6 +461,11 @@ void orderwire__runtime__v1__runtime_service__stats(ProtobufCService *service,
 
 /* --- descriptors --- */
 
+extern const ProtobufCEnumDescriptor    orderwire__runtime__v1__idempotency__descriptor;
+extern const ProtobufCEnumDescriptor    orderwire__runtime__v1__dispatch__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__runtime__v1__describe_request__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__runtime__v1__describe_response__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__runtime__v1__method_info__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_request__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__refused_counts_entry__descriptor;

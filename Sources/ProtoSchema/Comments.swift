@@ -1,21 +1,4 @@
-import CProto
-
-/// The text of a C string; empty where it is not set.
-func text(_ pointer: UnsafePointer<CChar>?) -> String {
-    pointer.map { String(cString: $0) } ?? ""
-}
-
-/// The elements of a C array of pointers.
-func elements<Element>(
-    _ array: UnsafeMutablePointer<UnsafeMutablePointer<Element>?>?, _ count: Int
-) -> [UnsafeMutablePointer<Element>] {
-    UnsafeBufferPointer(start: array, count: count).compactMap { $0 }
-}
-
-/// `parent.name`, or `name` alone at the top.
-func qualified(_ parent: String, _ name: String) -> String {
-    parent.isEmpty ? name : "\(parent).\(name)"
-}
+internal import CProto
 
 /// The comments of a .proto file, by the path of what they stand at (see SourceCodeInfo in descriptor.proto).
 struct Comments {
