@@ -31,9 +31,10 @@ protos-check: setup       ## fails where protos/ and the committed code differ
 lint: setup               ## buf's rules for the API
 	"$(CACHE)/venv/bin/buf" lint protos
 
-examples: setup           ## packages that use the checkout as a library
-	@set -e; for package in examples/*/Package.swift; do \
-	  swift build --package-path "$$(dirname $$package)"; done
+examples: setup           ## packages that use the checkout as a library; those with a `check` are tried
+	@set -e; for package in $(patsubst %/Package.swift,%,$(wildcard examples/*/Package.swift)); do \
+	  swift build --package-path $$package; \
+	  if [ -x $$package/check ]; then $$package/check; fi; done
 
 bench-echo: setup         ## calls a second through the whole runtime, beside libzmq in C
 	$(SWIFT_BUILD) --product bench-echo

@@ -38,7 +38,7 @@ public final class Server: Sendable {
     /// A server for `services`, and for the runtime's own HealthService and RuntimeService.
     ///
     /// - Throws: `METHOD_COLLISION` where two methods have the same name on the wire.
-    public init(configuration: ServerConfiguration, services: [any Service], logger: Logger) throws(RPCError) {
+    public init(configuration: ServerConfiguration, services: [any Service], logger: Logger = Logger(label: "rpc-server")) throws(RPCError) {
         let counters = ServerCounters()
         let introspection = Introspection(
             counters: counters, version: configuration.version, limits: configuration.limits)

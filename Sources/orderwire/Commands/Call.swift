@@ -38,7 +38,9 @@ struct Call: ClientCommand {
     }
 
     func run(_ connection: Connection) async throws {
-        let method = try ShortName.find(method, among: Self.methods.map { ($0.fullName, $0) }, kind: "method")
+        let method = try ShortName.find(
+            method, among: Self.methods.map { ($0.fullName, $0) }, kind: "method",
+            hint: "call knows the messages of this program's own services only")
         let call = try read(for: method)
         let form = JSONOptions(isPretty: connection.output.format != .jsonl)
         let response = try await call.run(connection.invoker, options: connection.callOptions, form: form)

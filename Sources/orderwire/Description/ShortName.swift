@@ -5,7 +5,8 @@ enum ShortName {
 
     /// What `name` stands for: "ListProducts", "CatalogService/ListProducts" or the full name, with a dot for the slash, too.
     static func find<Value>(
-        _ name: String, among candidates: [(fullName: String, value: Value)], kind: String
+        _ name: String, among candidates: [(fullName: String, value: Value)], kind: String,
+        hint: String = "orderwire list shows what there is"
     ) throws(UsageError) -> Value {
         let wanted = dotted(name)
         if let exact = candidates.first(where: { dotted($0.fullName) == wanted }) { return exact.value }
@@ -14,7 +15,7 @@ enum ShortName {
         if found.count > 1 { throw UsageError("'\(name)' may be \(list(found.map(\.fullName)))") }
         let last = wanted.split(separator: ".").last?.lowercased() ?? ""
         let similar = candidates.map(\.fullName).filter { !last.isEmpty && $0.lowercased().contains(last) }
-        let hint = similar.isEmpty ? "orderwire list shows what there is" : "there is \(list(similar))"
+        let hint = similar.isEmpty ? hint : "there is \(list(similar))"
         throw UsageError("no \(kind) is called '\(name)'; \(hint)")
     }
 
