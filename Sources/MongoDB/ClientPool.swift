@@ -28,6 +28,7 @@ package final class ClientPool: Sendable {
         }
         // Version 2 tells server errors from client errors, and carries labels.
         mongoc_client_pool_set_error_api(handle, MONGOC_ERROR_API_VERSION_2)
+        CommandTime.count(in: handle)
         self.handle = handle
     }
 

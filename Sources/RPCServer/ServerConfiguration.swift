@@ -15,6 +15,9 @@ public struct ServerConfiguration: Sendable {
     public var version: String
     /// Random number of this server's life, so that clients notice a restart. Events of the same server carry it, too.
     public var epoch: UInt32
+    /// What the calling thread has waited for its database in all: asked before and after the handler of a call that wants
+    /// to know where its time went.
+    public var databaseTime: @Sendable () -> Duration = { .zero }
 
     public init(
         listen: [String], workers: Int = 4, limits: ServerLimits = ServerLimits(),

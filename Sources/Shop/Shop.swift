@@ -78,6 +78,9 @@ package final class Shop: Sendable {
         notifier.start()
     }
 
+    /// For `ServerConfiguration.databaseTime`.
+    package static var databaseTimeOfThisThread: Duration { CommandTime.ofThisThread }
+
     /// Ends the threads: whoever waits for an order hears how it stands, the lease is given back, marks are stored.
     ///
     /// To be called once, at the beginning of a drain: calls that come later are still answered, orders still accepted; they

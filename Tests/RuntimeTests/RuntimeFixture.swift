@@ -24,11 +24,12 @@ struct RunningServer {
 
     static func start(
         _ services: any Service..., workers: Int = 4, limits: ServerLimits = ServerLimits(), drainTimeout: Duration = .seconds(8),
-        listen: String? = nil
+        listen: String? = nil, databaseTime: @escaping @Sendable () -> Duration = { .zero }
     ) throws -> RunningServer {
         let endpoint = listen ?? "tcp://127.0.0.1:\(PortPicker.free())"
-        let configuration = ServerConfiguration(
+        var configuration = ServerConfiguration(
             listen: [endpoint], workers: workers, limits: limits, heartbeatInterval: .milliseconds(500), drainTimeout: drainTimeout)
+        configuration.databaseTime = databaseTime
         let server = try Server(configuration: configuration, services: services, logger: Logger(label: "test"))
         try server.start()
         return RunningServer(server: server)

@@ -37,9 +37,10 @@ final class RunningShop: Sendable {
         publisher = EventPublisher(endpoints: EventEndpoints(ports: firstPort...firstPort + 20))
         shop = try Shop.start(
             calls: calls, background: background, publisher: publisher, configuration: configuration, logger: logger)
+        var serving = ServerConfiguration(listen: ["tcp://127.0.0.1:\(PortPicker.free())"], heartbeatInterval: .milliseconds(500))
+        serving.databaseTime = { Shop.databaseTimeOfThisThread }
         server = try Server(
-            configuration: ServerConfiguration(
-                listen: ["tcp://127.0.0.1:\(PortPicker.free())"], heartbeatInterval: .milliseconds(500)),
+            configuration: serving,
             services: shop.services, logger: logger)
         try server.start()
     }

@@ -27,7 +27,11 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
         _ body: @escaping @Sendable (ServerCall<Request, Response>) -> Void
     ) -> Handler {
         Handler(policy: DispatchPolicy(gather: .one, concurrency: concurrency, mayPark: true)) { calls in
-            for call in decoded(calls) { body(call) }
+            for call in calls {
+                let marks = StageMarks(call, and: [])
+                for call in decoded([call], marks) { body(call) }
+                marks.mark(.returned)
+            }
         }
     }
 
@@ -43,8 +47,10 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     ) -> Handler {
         let policy = DispatchPolicy(gather: .all, concurrency: concurrency, maxCalls: maxCalls, maxBytes: maxBytes)
         return Handler(policy: policy) { calls in
-            let batch = decoded(calls)
+            let marks = StageMarks(calls)
+            let batch = decoded(calls, marks)
             if !batch.isEmpty { body(batch) }
+            marks.mark(.returned)
         }
     }
 
@@ -65,8 +71,11 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
         _ first: any IncomingCall, sharedWith followers: ArraySlice<any IncomingCall>,
         _ body: (Request, CallContext) throws(RPCError) -> Response
     ) {
+        let marks = StageMarks(first, and: followers)
         do throws(RPCError) {
+            marks.mark(.begun)
             let request = try decode(first)
+            marks.mark(.decoded)
             first.reply(try body(request, CallContext(first)), sharedWith: followers)
         } catch {
             first.fail(error)
@@ -86,7 +95,9 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     }
 
     /// The calls whose payload decodes; the others are answered.
-    private static func decoded(_ calls: [any IncomingCall]) -> [ServerCall<Request, Response>] {
+    private static func decoded(_ calls: [any IncomingCall], _ marks: StageMarks) -> [ServerCall<Request, Response>] {
+        marks.mark(.begun)
+        defer { marks.mark(.decoded) }
         var batch: [ServerCall<Request, Response>] = []
         batch.reserveCapacity(calls.count)
         for call in calls {

@@ -3,7 +3,7 @@ public import Protobuf
 /// A call as the transport hands it to a handler: bytes in, one answer out. Handlers see it as a typed `ServerCall`.
 ///
 /// It is answered once; a second answer is a defect of the handler and is ignored. All members may be used by any thread.
-public protocol IncomingCall: AnyObject, Sendable {
+package protocol IncomingCall: AnyObject, Sendable {
     /// Who is calling.
     var identity: Identity { get }
     /// When the call's time is over. The transport answers it by itself then.
@@ -14,6 +14,8 @@ public protocol IncomingCall: AnyObject, Sendable {
     var traceparent: String? { get }
     /// Pairs that travelled with the call.
     var metadata: [(key: String, value: String)] { get }
+    /// Where its time goes; nil where nobody asked.
+    var stages: CallStages? { get }
 
     /// The request's bytes, valid inside `body` only.
     func withPayload<Result, Failure: Error>(
@@ -43,6 +45,10 @@ public struct CallContext: Sendable {
     public var traceparent: String? { call.traceparent }
     /// Pairs that travelled with the call.
     public var metadata: [(key: String, value: String)] { call.metadata }
+
+    /// Adds what another thread than the handler's own waited for the database on this call's behalf, for a caller that asks
+    /// where the time went. The handler's own thread is counted without it.
+    public func addDatabaseTime(_ time: Duration) { call.stages?.addDatabaseTime(time) }
 }
 
 /// A call with its decoded request: to be answered once, from any thread, at any time before its deadline.

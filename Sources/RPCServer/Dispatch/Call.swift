@@ -20,6 +20,7 @@ final class Call: IncomingCall, @unchecked Sendable {
     /// Index of its method in the server's table.
     let method: Int
     let payload: Frame
+    let stages: CallStages?
 
     private let frontend: Mailbox<FrontendInput>
     /// 0: nobody answered; 1: a handler did.
@@ -39,7 +40,7 @@ final class Call: IncomingCall, @unchecked Sendable {
 
     init(
         header: FrameHeader, extensions: HeaderExtension, peer: PeerID, identity: Identity, method: Int, payload: Frame,
-        arrival: MonotonicTime, deadline: Deadline, frontend: Mailbox<FrontendInput>
+        arrival: MonotonicTime, deadline: Deadline, stages: CallStages? = nil, frontend: Mailbox<FrontendInput>
     ) {
         self.identity = identity
         self.deadline = deadline
@@ -50,6 +51,7 @@ final class Call: IncomingCall, @unchecked Sendable {
         self.arrival = arrival
         self.method = method
         self.payload = payload
+        self.stages = stages
         self.frontend = frontend
     }
 
@@ -86,8 +88,11 @@ final class Call: IncomingCall, @unchecked Sendable {
     }
 
     func reply(_ response: some Message, sharedWith followers: ArraySlice<any IncomingCall>) {
+        let marks = StageMarks(self, and: followers)
         do throws(EncodingError) {
+            marks.mark(.answered)
             let encoded = try Self.encode(response)
+            marks.mark(.encoded)
             if !followers.isEmpty { Self.reply(encoded, to: followers) }
             answer(status: .ok, disposition: .executed, payload: encoded)
         } catch {
@@ -116,6 +121,7 @@ final class Call: IncomingCall, @unchecked Sendable {
     }
 
     func fail(_ error: RPCError) {
+        StageMarks(self, and: []).mark(.answered)
         answer(status: error.code, disposition: error.disposition, payload: Frame(copying: error.statusPayload()))
     }
 

@@ -78,7 +78,7 @@ extension Frontend {
         }
         let call = Call(
             header: header, extensions: extensions, peer: peer, identity: session.identity, method: method,
-            payload: incoming.payload, arrival: now, deadline: deadline, frontend: inbox)
+            payload: incoming.payload, arrival: now, deadline: deadline, stages: stages(asked: header), frontend: inbox)
         if let earlier = session.calls.updateValue(call, forKey: header.id) {
             // An answer would be taken for that of the first call.
             session.calls[header.id] = earlier
@@ -89,6 +89,10 @@ extension Frontend {
         inFlight.insert(call)
         counters.inFlight.set(inFlight.count)
         admitted.append((call, session.lanes.lane(for: method)))
+    }
+
+    private func stages(asked header: FrameHeader) -> CallStages? {
+        header.flags & FrameHeader.wantsTimings == 0 ? nil : CallStages(databaseTime: configuration.databaseTime)
     }
 
     private func deadline(budget: UInt32, age: UInt64, at now: MonotonicTime) -> Deadline {

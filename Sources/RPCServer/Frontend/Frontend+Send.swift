@@ -39,7 +39,8 @@ extension Frontend {
         let header = FrameHeader.response(
             callID: call.id, epoch: epoch, queued: UInt32(clamping: started.microseconds(since: call.arrival)),
             served: UInt32(clamping: now.microseconds(since: started)), status: status, disposition: disposition)
-        switch try send(header, payload, to: call.peer, on: socket) {
+        let timings = call.stages?.timings(arrival: call.arrival, started: call.started, now: now)
+        switch try send(header, payload, extensions: timings.map { HeaderExtension(timings: $0) }, to: call.peer, on: socket) {
         case .sent: counters.answered.add()
         case .wouldBlock: counters.dropped.add(.peerFull)
         case .unreachable:
@@ -75,11 +76,17 @@ extension Frontend {
 
     /// Sends one message without waiting. MANDATORY tells of a peer that is gone or full on the first frame, before
     /// anything was taken.
-    func send(_ header: FrameHeader, _ payload: Frame, to peer: PeerID, on socket: borrowing Socket) throws(ZeroMQError) -> Socket.SendOutcome {
+    func send(
+        _ header: FrameHeader, _ payload: Frame, extensions: HeaderExtension? = nil, to peer: PeerID, on socket: borrowing Socket
+    ) throws(ZeroMQError) -> Socket.SendOutcome {
         let outcome = try peer.withFrame { (frame) throws(ZeroMQError) in try socket.send(copying: frame, more: true) }
         guard outcome == .sent else { return outcome }
-        _ = try withUnsafeTemporaryAllocation(byteCount: FrameHeader.size, alignment: 8) { (bytes) throws(ZeroMQError) in
+        var header = header
+        let tlvs = extensions?.encoded() ?? []
+        header.extensionLength = UInt16(clamping: tlvs.count)
+        _ = try withUnsafeTemporaryAllocation(byteCount: FrameHeader.size + tlvs.count, alignment: 8) { (bytes) throws(ZeroMQError) in
             header.write(to: bytes)
+            UnsafeMutableRawBufferPointer(rebasing: bytes[FrameHeader.size...]).copyBytes(from: tlvs)
             return try socket.send(copying: UnsafeRawBufferPointer(bytes), more: true)
         }
         return try socket.send(payload, more: false)

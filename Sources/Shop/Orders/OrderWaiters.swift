@@ -177,6 +177,11 @@ final class OrderWaiters: Sendable {
                 queries.append([id: waiter.identity])
             }
         }
+        let before = CommandTime.ofThisThread
+        defer {
+            let time = CommandTime.ofThisThread - before
+            for waiter in waiters { waiter.call.context.addDatabaseTime(time) }
+        }
         var found: [[String: OrderReader.Found]] = []
         for owners in queries { found.append(try reader.find(ownedBy: owners, client, before: .after(Limits.maxQueryTime))) }
         return found

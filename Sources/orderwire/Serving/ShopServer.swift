@@ -32,8 +32,9 @@ final class ShopServer {
         self.logger = logger
         Self.raiseFileLimit(logger)
         let workers = try options.workerCount
-        let configuration = ServerConfiguration(
+        var configuration = ServerConfiguration(
             listen: try options.endpoints.map(Self.withPort), workers: workers, version: Version.number)
+        configuration.databaseTime = { Shop.databaseTimeOfThisThread }
         let eventEndpoints = try options.eventEndpoints
         let uri: String
         switch try options.database {

@@ -11,7 +11,13 @@ final class RawPeer {
     /// What came back: its header, and what the payload says where it is a failure.
     struct Reply: Sendable, Equatable {
         let header: FrameHeader
+        var tlvs: [UInt8] = []
         let payload: [UInt8]
+
+        /// What the header's TLVs say.
+        var extensions: HeaderExtension {
+            get throws { try tlvs.withUnsafeBytes { (bytes) throws(HeaderExtension.Defect) in try HeaderExtension(bytes) } }
+        }
 
         /// The failure; nil for a success.
         var error: RPCError? {
@@ -49,9 +55,10 @@ final class RawPeer {
             try wait(milliseconds: 10)
         }
         let header = try FrameHeader(frame.unsafeBytes)
+        let tlvs = Array(frame.bytes.dropFirst(FrameHeader.size))
         let outcome = try socket.receive(into: frame)
         #expect(outcome == .last)
-        return Reply(header: header, payload: frame.bytes)
+        return Reply(header: header, tlvs: tlvs, payload: frame.bytes)
     }
 
     /// The next message, which has to come.
