@@ -20,6 +20,17 @@ extension StringProtocol {
         reduce(0) { $0 + ($1.unicodeScalars.first?.isWide == true ? 2 : 1) }
     }
 
+    /// The text in lines of at most so many columns where its blanks allow it; nil: one line.
+    package func wrapped(to limit: Int?) -> [String] {
+        guard let limit, columns > limit else { return [String(self)] }
+        var lines = [""]
+        for word in split(separator: " ") {
+            if let line = lines.last, !line.isEmpty, line.columns + 1 + String(word).columns > limit { lines.append("") }
+            lines[lines.count - 1] += (lines.last == "" ? "" : " ") + word
+        }
+        return lines
+    }
+
     /// The text, cut to so many columns with an ellipsis where something is missing.
     package func truncated(to limit: Int) -> String {
         guard columns > limit else { return String(self) }

@@ -22,7 +22,8 @@ struct Orderwire: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Serve.self, ProductsCommand.self, OrdersCommand.self, Call.self, List.self, Describe.self, Health.self, VersionCommand.self,
+            Serve.self, ProductsCommand.self, OrdersCommand.self, Call.self, List.self, Describe.self, Health.self, Completion.self,
+            VersionCommand.self,
         ])
 }
 

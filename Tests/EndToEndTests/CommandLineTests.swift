@@ -162,6 +162,10 @@ extension EndToEnd {
             #expect(version.end == .exited(0) && version.output.hasPrefix("orderwire "))
             let help = try await Program.run(["orders", "submit", "--help"])
             #expect(help.end == .exited(0) && help.output.contains("Examples:"))
+            for shell in ["bash", "zsh", "fish"] {
+                let script = try await Program.run(["completion", shell])
+                #expect(script.end == .exited(0) && script.output.contains("CatalogService/ListProducts"), "\(shell)")
+            }
         }
 
         @Test(arguments: [

@@ -25,4 +25,12 @@ import Testing
         #expect("abcdefg".truncated(to: 6) == "abcde…")
         #expect("日本語".truncated(to: 4) == "日…")
     }
+
+    @Test func linesBreakAtBlanks() {
+        #expect("one two three".wrapped(to: 7) == ["one two", "three"])
+        #expect("one two three".wrapped(to: 3) == ["one", "two", "three"], "a long word stays whole")
+        #expect("one two".wrapped(to: 7) == ["one two"])
+        #expect("one  two".wrapped(to: nil) == ["one  two"])
+        #expect("".wrapped(to: 3) == [""])
+    }
 }

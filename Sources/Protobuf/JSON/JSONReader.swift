@@ -79,7 +79,7 @@ struct JSONReader {
             }
             do throws(JSONDecodingError) {
                 guard let index = descriptor.fields.indices.first(where: { descriptor.field($0).isNamed(key) }) else {
-                    throw JSONDecodingError(reason: "\(descriptor.fullName) has no such field")
+                    throw JSONDecodingError(reason: descriptor.fieldList)
                 }
                 guard seen.insert(index) else { throw JSONDecodingError(reason: "occurs twice") }
                 try readField(descriptor.field(index), of: descriptor, into: message, depth)
@@ -263,7 +263,7 @@ struct JSONReader {
         }
         let name = try plainText()
         guard let value = protobuf_c_enum_descriptor_get_value_by_name(field.enumeration, name) else {
-            throw JSONDecodingError(reason: "\(String(cString: field.enumeration.pointee.name)) has no value of that name")
+            throw JSONDecodingError(reason: field.valueList)
         }
         memory.storeBytes(of: value.pointee.value, as: Int32.self)
     }
@@ -336,8 +336,23 @@ struct JSONReader {
     }
 }
 
+extension CMessageDescriptor {
+    /// Says which fields there are, to somebody who named another.
+    fileprivate var fieldList: String {
+        let names = fields.indices.map { field($0).jsonName }
+        return "\(fullName) has no such field; it has \(names.isEmpty ? "none" : names.joined(separator: ", "))"
+    }
+}
+
 extension CFieldDescriptor {
     fileprivate func isNamed(_ key: String) -> Bool { key == name || key == jsonName }
+
+    /// Says which values an enum has, to somebody who named another.
+    fileprivate var valueList: String {
+        let type = enumeration.pointee
+        let names = UnsafeBufferPointer(start: type.values, count: Int(type.n_values)).map { String(cString: $0.name) }
+        return "\(String(cString: type.name)) has no such value; it has \(names.joined(separator: ", "))"
+    }
 }
 
 /// A growing C array in an arena.

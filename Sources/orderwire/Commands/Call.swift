@@ -11,10 +11,10 @@ struct Call: ClientCommand {
         commandName: "call", abstract: "Call any method with a request in JSON.",
         discussion: """
             Examples:
-              orderwire call CatalogService/ListProducts -d '{"category": "rock", "pageSize": 3}'
-              orderwire call GetOrder -d @request.json --client customer-2 --timeout 500ms
-              echo '{"id": "chinook-1"}' | orderwire call GetProduct -d @- --metadata tenant=blue --explain
               orderwire call RuntimeService/Stats
+              orderwire call CatalogService/ListProducts -d '{"pageSize": 3}'
+              orderwire call GetOrder -d @request.json --timeout 500ms --explain
+              echo '{"id": "a"}' | orderwire call GetProduct -d @-
 
             The name may be the end of the full one where only one ends so. Requests and responses are ProtoJSON: \
             `orderwire describe METHOD` shows their fields. The response is one JSON value; with -o jsonl on one line.
@@ -24,7 +24,7 @@ struct Call: ClientCommand {
     var method: String
 
     @Option(name: [.customShort("d"), .long], help: ArgumentHelp(
-        "The request: JSON, @ and the name of a file, or @- for standard input. Without it, {}.", valueName: "json|@file|@-"))
+        "The request: JSON, @ and the name of a file, or @- for standard input.", valueName: "json|@file|@-"))
     var data: String = "{}"
 
     @OptionGroup var options: ClientOptions

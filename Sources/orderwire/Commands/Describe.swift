@@ -31,7 +31,7 @@ struct Describe: ClientCommand {
         let stream = StandardStream.output
         switch connection.output.format {
         case .table:
-            var text = ProtoText(hasColour: stream.hasColour)
+            var text = ProtoText(width: stream.width, hasColour: stream.hasColour)
             for entry in shown {
                 text.gap()
                 switch entry {

@@ -4,12 +4,17 @@ import Terminal
 
 /// Writes things of .proto files nearly as they stood there, for people.
 struct ProtoText {
+    /// Columns to keep comments within; nil where lines may be as long as they are.
+    let width: Int?
     /// Whether comments may be dimmed.
     let hasColour: Bool
     private(set) var text = ""
     private var depth = 0
 
-    init(hasColour: Bool) { self.hasColour = hasColour }
+    init(width: Int?, hasColour: Bool) {
+        self.width = width
+        self.hasColour = hasColour
+    }
 
     private mutating func line(_ line: String) {
         text += String(repeating: "  ", count: depth) + line.escapingControls + "\n"
@@ -17,9 +22,11 @@ struct ProtoText {
 
     private mutating func comment(_ comment: String) {
         guard !comment.isEmpty else { return }
+        let margin = String(repeating: "  ", count: depth)
         for part in comment.split(separator: "\n", omittingEmptySubsequences: false) {
-            let words = "// \(part.escapingControls)"
-            text += String(repeating: "  ", count: depth) + (hasColour ? "\u{1B}[2m\(words)\u{1B}[0m" : words) + "\n"
+            for line in part.escapingControls.wrapped(to: width.map { $0 - margin.count - 3 }) {
+                text += margin + (hasColour ? "\u{1B}[2m// \(line)\u{1B}[0m" : "// \(line)") + "\n"
+            }
         }
     }
 
@@ -137,13 +144,18 @@ struct ProtoText {
 }
 
 extension Runtime.MethodInfo {
-    /// For people, as in "gathered, 2 batches of up to 256 calls at once; requests of up to 8 MiB".
+    /// For people, as in "gathered, at most 2 at once, up to 256 calls together, requests up to 8 MiB; 0x12345678 on the wire".
     fileprivate var summary: String {
         var parts = [dispatch.text]
         if concurrency > 0 { parts.append("at most \(concurrency) at once") }
         if maxBatchCalls > 1 { parts.append("up to \(maxBatchCalls) calls together") }
-        if maxRequestBytes > 0 { parts.append("requests of up to \(maxRequestBytes) bytes") }
+        if maxRequestBytes > 0 { parts.append("requests up to \(Self.size(maxRequestBytes))") }
         let digits = String(id, radix: 16)
         return parts.joined(separator: ", ") + "; 0x" + String(repeating: "0", count: 8 - digits.count) + digits + " on the wire"
+    }
+
+    private static func size(_ bytes: Int64) -> String {
+        for (unit, shift) in [("MiB", 20), ("KiB", 10)] where bytes % (1 << shift) == 0 { return "\(bytes >> shift) \(unit)" }
+        return "\(bytes) bytes"
     }
 }
