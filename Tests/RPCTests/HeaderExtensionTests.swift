@@ -32,7 +32,6 @@ import Testing
     @Test(arguments: [
         ([99], .cut), ([99, 0, 1], .cut), ([99, 0, 1, 0], .cut), ([1, 0, 255, 255, 0], .cut),
         ([99, 1, 0, 0], .unknownCritical(99)),
-        ([1, 0, 1, 0, 0xFF], .malformed(.traceparent)),
         ([2, 0, 0, 0], .malformed(.metadata)), ([2, 0, 2, 0, 9, 65], .malformed(.metadata)),
         ([3, 0, 2, 0, 9, 65], .malformed(.timings)),
     ] as [([UInt8], HeaderExtension.Defect)]) func aDefectIsNamed(bytes: [UInt8], defect: HeaderExtension.Defect) {

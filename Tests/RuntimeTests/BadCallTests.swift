@@ -136,11 +136,11 @@ import ZeroMQ
         let replies = try await replies { peer in
             try peer.greet()
             return try times.enumerated().map { index, time in
-                try peer.send(echoRequest(id: UInt64(index), sentAt: time, budget: 1_000_000), try echoPayload("x"))
+                try peer.send(echoRequest(id: UInt64(index + 1), sentAt: time, budget: 1_000_000), try echoPayload("x"))
                 return try peer.answer()
             }
         }
-        #expect(replies.map(\.header.id) == (0..<UInt64(times.count)).map { $0 })
+        #expect(replies.map(\.header.id) == (1...UInt64(times.count)).map { $0 })
         #expect(replies[0].error == nil)
         for reply in replies { #expect(reply.error == nil || reply.error?.code == .deadlineExceeded) }
     }
@@ -193,15 +193,15 @@ import ZeroMQ
         let (refused, answered) = try await onThread { () throws -> ([RawPeer.Reply], [RawPeer.Reply]) in
             let peer = try RawPeer(to: endpoint)
             try peer.greet()
-            for id in 0..<30 { try peer.send(echoRequest(id: UInt64(id)), try echoPayload("hold")) }
+            for id in 1...30 { try peer.send(echoRequest(id: UInt64(id)), try echoPayload("hold")) }
             let refused = try (0..<20).map { _ in try peer.answer() }
             for _ in 0..<10 { release.signal() }
             return (refused, try (0..<10).map { _ in try peer.answer() })
         }
         #expect(refused.allSatisfy { $0.error?.reason == "TOO_MANY_IN_FLIGHT" && $0.error?.disposition == .notExecuted })
-        #expect(Set(refused.map(\.header.id)) == Set(10..<30))
+        #expect(Set(refused.map(\.header.id)) == Set(11...30))
         #expect(refused.allSatisfy { $0.error?.retryDelay != nil })
-        #expect(Set(answered.map(\.header.id)) == Set(0..<10) && answered.allSatisfy { $0.error == nil })
+        #expect(Set(answered.map(\.header.id)) == Set(1...10) && answered.allSatisfy { $0.error == nil })
         try await server.expectSound()
     }
 }

@@ -18,7 +18,7 @@ package struct HeaderExtension: Sendable {
     package var metadata: [(key: String, value: String)] = []
     /// Where the time went in the server.
     package var timings: StageTimings?
-    /// TLVs that were skipped, being of an unknown kind.
+    /// TLVs that were skipped: of an unknown kind, or a trace context that cannot be used.
     package var skippedCount = 0
 
     /// The extension of a call without any.
@@ -47,7 +47,7 @@ package struct HeaderExtension: Sendable {
     /// Longest key of a pair in bytes.
     package static let maxKeyLength = 255
 
-    /// Reads TLVs; unknown ones that may be skipped are counted.
+    /// Reads TLVs; those that are skipped are counted.
     package init(_ bytes: UnsafeRawBufferPointer) throws(Defect) {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -63,8 +63,11 @@ package struct HeaderExtension: Sendable {
     private mutating func read(kind: UInt8, flags: UInt8, value: UnsafeRawBufferPointer) throws(Defect) {
         switch Kind(rawValue: kind) {
         case .traceparent:
-            guard let text = String(validating: value, as: UTF8.self) else { throw .malformed(.traceparent) }
-            traceparent = text
+            if Traceparent.isValid(value) {
+                traceparent = String(decoding: value, as: UTF8.self)
+            } else {
+                skippedCount += 1
+            }
         case .metadata:
             guard let keyLength = value.first, keyLength > 0, Int(keyLength) < value.count,
                 let key = String(validating: value[1...Int(keyLength)], as: UTF8.self),

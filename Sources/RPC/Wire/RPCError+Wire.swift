@@ -49,7 +49,9 @@ extension RPCError {
     /// Reads a failed RESPONSE. What the payload lacks, or cannot be read, is said in the message: the header alone
     /// already tells the outcome.
     package init(header: FrameHeader, payload: UnsafeRawBufferPointer) {
-        self.init(header.status, reason: "UNKNOWN", "the server sent no details", disposition: header.disposition)
+        // OK is no failure's code, whatever a server writes into a PROTOCOL_ERROR.
+        let code = header.status == .ok ? StatusCode.unknown : header.status
+        self.init(code, reason: "UNKNOWN", "the server sent no details", disposition: header.disposition)
         do throws(DecodingError) {
             let status = try Runtime.Status(serializedBytes: payload)
             if !payload.isEmpty { message = status.message }

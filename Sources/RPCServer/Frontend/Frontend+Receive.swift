@@ -54,6 +54,10 @@ extension Frontend {
         guard let session else {
             return try refuse(header, .sessionUnknown, sessionUnknown, peer, on: socket)
         }
+        if header.id == 0 {
+            counters.refused.add(.malformedHeader)
+            return try sendProtocolError(reason: .malformedHeader, "0 is no call's id", callID: 0, to: peer, on: socket)
+        }
         // The estimator has to see every request, also one that is refused.
         let age = session.age.age(sentAt: header.sentAt, arrival: now.microseconds)
         if state != .serving { return try refuse(header, .shuttingDown, shuttingDown(.notExecuted), peer, on: socket) }
@@ -80,11 +84,8 @@ extension Frontend {
             header: header, extensions: extensions, peer: peer, identity: session.identity, method: method,
             payload: incoming.payload, arrival: now, deadline: deadline, stages: stages(asked: header), frontend: inbox)
         if let earlier = session.calls.updateValue(call, forKey: header.id) {
-            // An answer would be taken for that of the first call.
             session.calls[header.id] = earlier
-            counters.refused.add(.duplicateCallID)
-            return try sendProtocolError(
-                reason: .duplicateCallID, "a call with this id is in flight", callID: header.id, to: peer, on: socket)
+            return try refuseDuplicate(header.id, peer, on: socket)
         }
         inFlight.insert(call)
         counters.inFlight.set(inFlight.count)

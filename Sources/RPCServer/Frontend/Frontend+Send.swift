@@ -50,13 +50,20 @@ extension Frontend {
     }
 
     /// Answers a request that was not admitted.
-    func refuse(
+    mutating func refuse(
         _ request: FrameHeader, _ reason: RefusalReason, _ error: RPCError, _ peer: PeerID, on socket: borrowing Socket
     ) throws(ZeroMQError) {
+        if sessions[peer]?.calls[request.id] != nil { return try refuseDuplicate(request.id, peer, on: socket) }
         counters.refused.add(reason)
         let header = FrameHeader.response(
             callID: request.id, epoch: epoch, queued: 0, served: 0, status: error.code, disposition: error.disposition)
         _ = try send(header, Frame(copying: error.statusPayload()), to: peer, on: socket)
+    }
+
+    /// Refuses a request with the id of a call in flight, for which a RESPONSE would be taken.
+    func refuseDuplicate(_ callID: UInt64, _ peer: PeerID, on socket: borrowing Socket) throws(ZeroMQError) {
+        counters.refused.add(.duplicateCallID)
+        try sendProtocolError(reason: .duplicateCallID, "a call with this id is in flight", callID: callID, to: peer, on: socket)
     }
 
     /// Says that a message broke the protocol; `callID` is 0 where it is not known.
