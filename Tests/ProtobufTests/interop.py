@@ -1,7 +1,9 @@
 """An independent judge of our codec: Google's protobuf for Python, on the same .proto files.
 
 Reads commands from standard input, a line each, and answers each with a line:
+  names PACKAGE           all messages of packages that begin so, but for entries of maps: their names, blanks between them
   random TYPE SEED        a random message: its bytes in hex, a tab, its JSON
+  newer TYPE SEED         the same as someone with a newer .proto file sends it: unknown fields in it, and in messages inside it
   check TYPE HEX JSON     "ok", or how our bytes and our JSON of one message differ for Python
   parse TYPE JSON         the bytes in hex of what Python makes of the JSON, or "error"
 """
@@ -54,6 +56,39 @@ def scalar(field, rng):
             FieldDescriptor.CPPTYPE_UINT64: "uint64"}[cpp]
     low, high = INTEGERS[name]
     return rng.choice([0, low, high, rng.randint(low, high), rng.randint(0, 100)])
+
+
+def unknown_fields(rng):
+    """Some fields with numbers that no message of ours has, of all wire types that there are, groups left out."""
+    data = b""
+    for _ in range(rng.randrange(1, 4)):
+        number, wire_type = rng.choice([1000, 18999, 20000, 2**29 - 1]), rng.choice([0, 1, 2, 5])
+        content = bytes(rng.randrange(256) for _ in range(rng.choice([0, 1, 7, 200])))
+        value = {0: varint(rng.choice([0, 1, 2**32, 2**64 - 1])), 1: bytes(8), 2: varint(len(content)) + content, 5: bytes(4)}
+        data += varint(number << 3 | wire_type) + value[wire_type]
+    return data
+
+
+def varint(number):
+    data = b""
+    while number > 127:
+        data, number = data + bytes([number & 127 | 128]), number >> 7
+    return data + bytes([number])
+
+
+def add_unknown_fields(message, rng):
+    """To the message and to all inside it. An Any's content is bytes to it."""
+    for field, value in message.ListFields():
+        if not field.message_type:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            if field.message_type.fields_by_name["value"].message_type:
+                for key in value:
+                    add_unknown_fields(value[key], rng)
+        else:
+            for inner in value if field.label == FieldDescriptor.LABEL_REPEATED else [value]:
+                add_unknown_fields(inner, rng)
+    message.MergeFromString(unknown_fields(rng))
 
 
 def fill(message, rng):
@@ -113,10 +148,23 @@ def check(type_name, data, text):
     return "ok"
 
 
+def names(prefix, messages):
+    for message in messages:
+        if not message.options.map_entry:
+            yield f"{prefix}.{message.name}"
+            yield from names(f"{prefix}.{message.name}", message.nested_type)
+
+
 def answer(line):
     command, type_name, rest = line.rstrip("\n").split("\t", 2)
-    if command == "random":
-        message = fill(message_class(type_name)(), random.Random(int(rest)))
+    if command == "names":
+        found = (message for file in files.file if file.package.startswith(type_name) for message in names(file.package, file.message_type))
+        return " ".join(found)
+    if command in ("random", "newer"):
+        rng = random.Random(int(rest))
+        message = fill(message_class(type_name)(), rng)
+        if command == "newer":
+            add_unknown_fields(message, rng)
         return message.SerializeToString().hex() + "\t" + to_json(message)
     if command == "check":
         return check(type_name, *rest.split("\t", 1))
