@@ -125,6 +125,9 @@ let package = Package(
             dependencies: ["RPCServer", "RPCClient", "ProtoEcho", "ZeroMQ", "EmbeddedMongoDB", "TestSupport", "runtime-peer"],
             swiftSettings: strict),
         .testTarget(
+            name: "InteropTests",
+            dependencies: ["RPCClient", "ProtoEcho", "EmbeddedMongoDB", "TestSupport", "runtime-peer", "orderwire"], swiftSettings: strict),
+        .testTarget(
             name: "ShopTests",
             dependencies: [
                 "Shop", "RPCServer", "RPCClient", "ProtoShop", "MongoDB", "EmbeddedMongoDB", "ChinookData", "TestSupport",

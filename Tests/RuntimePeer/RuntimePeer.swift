@@ -6,11 +6,14 @@ import RPCServer
 import Synchronization
 import ZeroMQ
 
-/// The other process in tests: `runtime-peer ROLE PORT` says "ready" and plays its role until it is killed.
+/// The other process in tests: `runtime-peer ROLE PORT` says "ready" and plays its role until it is killed. Servers drain
+/// and end at SIGTERM.
 @main struct RuntimePeer {
     static func main() throws {
         let arguments = CommandLine.arguments
         guard arguments.count == 3, let port = UInt16(arguments[2]) else { return say("usage: runtime-peer ROLE PORT") }
+        // Before the first thread, which passes it on to all others.
+        pthread_sigmask(SIG_BLOCK, &stopSignals, nil)
         // No orphan outlives its test, whose end of this pipe closes with it.
         let woken = Semaphore()
         let parent = SocketThread(name: "parent") {
@@ -59,8 +62,18 @@ import ZeroMQ
         let server = try Server(configuration: configuration, services: [EchoHandlers(echo: handler)], logger: Logger(label: "peer"))
         try server.start()
         say("ready")
-        while true { pause() }
+        var number: Int32 = 0
+        sigwait(&stopSignals, &number)
+        server.shutdown()
+        exit(0)
     }
+
+    nonisolated(unsafe) private static var stopSignals: sigset_t = {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        return signals
+    }()
 
     /// Keeps all calls, and says so at the twentieth.
     private static func holding() -> Handler<Echo.EchoRequest, Echo.EchoResponse> {

@@ -1,0 +1,34 @@
+"""Servers of another make: newer, older, and such that break the protocol."""
+import threading
+import unittest
+
+import orderwire
+from orderwire.echo.v1 import echo_service_pb2
+
+from . import stub_server
+from .support import PATIENCE, free_port
+
+ECHO = echo_service_pb2.DESCRIPTOR.services_by_name["EchoService"]
+
+
+class OtherServerTests(unittest.TestCase):
+    def test_each_server_is_made_of_what_it_says(self):
+        for scenario, expected in stub_server.SCENARIOS.items():
+            with self.subTest(scenario):
+                port = free_port()
+                stub = stub_server.Stub(scenario, port)
+                threading.Thread(target=stub.serve, daemon=True).start()
+                self.assertEqual(self.outcome(port, 1.0 if scenario == "critical-flag" else PATIENCE), expected)
+
+    def outcome(self, port, timeout):
+        with orderwire.Channel(f"tcp://127.0.0.1:{port}", name="tester", connect_timeout=PATIENCE) as channel:
+            try:
+                answer = orderwire.Stub(channel, ECHO).Echo(echo_service_pb2.EchoRequest(payload=b"x"), timeout=timeout)
+            except orderwire.RPCError as error:
+                return error.code.name, error.reason, error.disposition.name
+            self.assertEqual(answer.payload, b"x")
+            return None
+
+
+if __name__ == "__main__":
+    unittest.main()
