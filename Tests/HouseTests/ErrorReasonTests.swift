@@ -5,12 +5,28 @@ import Testing
 @Suite struct ErrorReasonTests {
     @Test func everyReasonIsDocumentedAndEveryDocumentedReasonExists() throws {
         let sources = ErrorReasons(try Repository.swiftFiles(in: ["Sources"]).map(Repository.text))
-        let document = ErrorReasons.documented(in: try Repository.text("docs/errors.md"))
-        #expect(sources.names.subtracting(document.keys) == [], "not in docs/errors.md")
-        #expect(Set(document.keys).subtracting(sources.names) == [], "in docs/errors.md, but nowhere in Sources")
-        for (reason, code) in document {
-            guard let codes = sources.codes[reason] else { continue }
-            #expect(codes.contains(code), "\(reason) is documented as \(code)")
+        let text = try Repository.text("docs/errors.md")
+        // What is only counted has a table of its own, with two columns.
+        let names = Set(text.matches(of: /\| `([A-Z_]+)` \|/).map { String($0.1) })
+        #expect(sources.names.subtracting(names) == [], "not in docs/errors.md")
+        #expect(names.subtracting(sources.names) == [], "in docs/errors.md, but nowhere in Sources")
+        let document = ErrorReasons.documented(in: text)
+        #expect(Set(sources.codes.keys).subtracting(document.keys) == [], "their rows in docs/errors.md have not seven columns")
+        for (reason, row) in document {
+            if let codes = sources.codes[reason] { #expect(codes.contains(row.code), "\(reason) is documented as \(row.code)") }
+            let dispositions = sources.dispositions[reason] ?? []
+            #expect(dispositions.isSubset(of: row.dispositions), "\(reason) is documented as \(row.dispositions), sources say \(dispositions)")
+            #expect(!row.dispositions.isEmpty, "\(reason) is documented without a disposition")
+        }
+    }
+
+    /// Clients go by the code and by RetryInfo (docs/wire-protocol.md, "Trying again"): so do the tables of what servers say.
+    @Test func whatIsTriedAgainFollowsFromTheCode() throws {
+        let servers = try #require(try Repository.text("docs/errors.md").split(separator: "## Found by the client library").first)
+        for (reason, row) in ErrorReasons.documented(in: String(servers)) where row.saidBy != "`Server.start`" {
+            let isPassing = row.code == "UNAVAILABLE" || row.code == "RESOURCE_EXHAUSTED" && row.hasRetryInfo
+            let isDecided = row.dispositions == ["EXECUTED"]
+            #expect(row.triedAgain.hasPrefix("by itself") == (isPassing && !isDecided), "\(reason): \(row.triedAgain)")
         }
     }
 
@@ -33,9 +49,32 @@ import Testing
         #expect(found.codes == ["A_B": ["NOT_FOUND"], "C": ["INTERNAL"], "SHUTTING_DOWN": ["UNAVAILABLE"]])
     }
 
-    @Test func readsTheFirstTwoColumnsOfTheDocument() {
-        let text = "| reason | code |\n|---|---|\n| `A_B` | NOT_FOUND | x |\n| `C` | any |\nThe `D` is no row.\n"
-        #expect(ErrorReasons.documented(in: text) == ["A_B": "NOT_FOUND", "C": "any"])
+    @Test func findsDispositionsAndTheirDefault() {
+        let source = """
+            throw RPCError(.notFound, reason: "A", "text \\(of(it))", metadata: f(1))
+            RPCError(
+                .unavailable, reason: "B", "text",
+                disposition: .notExecuted, retryDelay: .zero)
+            RPCError(.unavailable, reason: "B", "text", disposition: .maybe)
+            RPCError(.internalError, reason: "C", "text", disposition: disposition)
+            """
+        #expect(ErrorReasons([source]).dispositions == ["A": ["EXECUTED"], "B": ["NOT_EXECUTED", "MAYBE"]])
+    }
+
+    @Test func readsTheRowsOfTheDocument() throws {
+        let text = """
+            | reason | code |
+            |---|---|
+            | `A_B` | NOT_FOUND | EXECUTED | handler | no | what | - |
+            | `C` | any | NOT_EXECUTED, or MAYBE | all | by itself | text; `RetryInfo` | wait |
+            The `D` is no row.
+            """
+        let rows = ErrorReasons.documented(in: text)
+        #expect(Set(rows.keys) == ["A_B", "C"])
+        let row = try #require(rows["C"])
+        #expect(row.code == "any" && row.dispositions == ["NOT_EXECUTED", "MAYBE"] && row.saidBy == "all")
+        #expect(row.triedAgain == "by itself" && row.hasRetryInfo)
+        #expect(rows["A_B"]?.dispositions == ["EXECUTED"] && rows["A_B"]?.hasRetryInfo == false)
     }
 }
 
@@ -44,6 +83,17 @@ private struct ErrorReasons {
     private(set) var names: Set<String> = []
     /// Only of reasons that stand in the same expression as their code.
     private(set) var codes: [String: Set<String>] = [:]
+    /// Only of errors that are made with their disposition in place, or with the default one.
+    private(set) var dispositions: [String: Set<String>] = [:]
+
+    /// A row of the document.
+    struct Row {
+        var code: String
+        var dispositions: Set<String>
+        var saidBy: String
+        var triedAgain: String
+        var hasRetryInfo: Bool
+    }
 
     init(_ sources: [String]) {
         var raw: [Substring: String] = [:]
@@ -62,7 +112,31 @@ private struct ErrorReasons {
             for match in source.matches(of: /[(\s]\.([a-zA-Z]+), reason: RefusalReason\.([a-zA-Z]+)\.rawValue/) {
                 if let name = raw[match.2] { note(name, match.1) }
             }
+            for match in source.matches(of: /RPCError\(\s*\.[a-zA-Z]+, reason: ("[A-Z_]+"|RefusalReason\.[a-zA-Z]+)/) {
+                let name = match.1.hasPrefix("\"") ? String(match.1.dropFirst().dropLast()) : raw[match.1.dropFirst("RefusalReason.".count)]
+                if let name { noteDisposition(name, Self.call(in: source[match.range.lowerBound...])) }
+            }
         }
+    }
+
+    private mutating func noteDisposition(_ reason: String, _ call: Substring) {
+        let words = ["notExecuted": "NOT_EXECUTED", "maybe": "MAYBE", "executed": "EXECUTED"]
+        guard let given = call.firstMatch(of: /disposition: ([^,)\s]+)/) else {
+            dispositions[reason, default: []].insert("EXECUTED")
+            return
+        }
+        if given.1.hasPrefix("."), let word = words[String(given.1.dropFirst())] { dispositions[reason, default: []].insert(word) }
+    }
+
+    /// A call from its name to its closing parenthesis. Those in texts come in pairs.
+    private static func call(in text: Substring) -> Substring {
+        var depth = 0
+        for index in text.indices {
+            if text[index] == "(" { depth += 1 }
+            if text[index] == ")" { depth -= 1 }
+            if text[index] == ")" && depth == 0 { return text[...index] }
+        }
+        return text
     }
 
     private mutating func note(_ reason: String, _ code: Substring) {
@@ -70,11 +144,17 @@ private struct ErrorReasons {
         codes[reason, default: []].insert(words == "INTERNAL_ERROR" ? "INTERNAL" : words)
     }
 
-    /// Reasons by the tables' first column, with the second.
-    static func documented(in text: String) -> [String: String] {
-        var found: [String: String] = [:]
+    /// The rows by their first column.
+    static func documented(in text: String) -> [String: Row] {
+        var found: [String: Row] = [:]
         for line in text.split(separator: "\n") {
-            if let match = line.wholeMatch(of: /\| `([A-Z_]+)` \| ([^|]*) \|.*/) { found[String(match.1)] = String(match.2) }
+            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            guard cells.count == 7, let name = cells[0].wholeMatch(of: /`([A-Z_]+)`/) else { continue }
+            let words = cells[2].split { !($0.isLetter || $0 == "_") }.map(String.init)
+            let all: Set = ["NOT_EXECUTED", "EXECUTED", "MAYBE"]
+            found[String(name.1)] = Row(
+                code: cells[1], dispositions: words == ["any"] ? all : all.intersection(words), saidBy: cells[3],
+                triedAgain: cells[4], hasRetryInfo: cells[5].contains("RetryInfo"))
         }
         return found
     }

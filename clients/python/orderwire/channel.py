@@ -255,14 +255,14 @@ class Channel:
 
     def _send_waiting(self, now: float) -> None:
         refusals = [connection.refusal for connection in self._connections if connection.refusal]
-        left = []
-        for call in self._waiting:
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
             if len(refusals) == len(self._connections):
-                call.end(refusals[0])
+                self._ended(call, refusals[0])
                 continue
             connection = self._pick(call) if call.not_before <= now < call.deadline else None
             if connection is None:
-                left.append(call)
+                self._waiting.append(call)
             elif len(call.payload) > connection.limits.max_request_bytes:
                 call.end(RPCError(
                     Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE",
@@ -274,8 +274,7 @@ class Channel:
                     call.retry.sent += 1
                     call.future.endpoint = connection.endpoint
                 else:
-                    left.append(call)
-        self._waiting = left
+                    self._waiting.append(call)
 
     def _ended(self, call: Call, outcome: bytes | RPCError) -> None:
         """A try came to its end; that of the call, too, unless it is sent again."""
@@ -295,6 +294,7 @@ class Channel:
         return min(in_flight, default=float("inf"))
 
     def _expire(self, now: float) -> None:
+        """Ends what has no time left, and what waited too long for a server."""
         for connection in self._connections:
             for call in [call for call in connection.in_flight.values() if call.deadline <= now]:
                 del connection.in_flight[call.id]
