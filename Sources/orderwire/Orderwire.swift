@@ -13,10 +13,10 @@ struct Orderwire: AsyncParsableCommand {
               orderwire products list --category rock --order-by "price desc"
               orderwire orders submit --item chinook-1=2 --wait
               orderwire orders watch --group mailer -o jsonl
-              orderwire call CatalogService/ListProducts -d '{"category": "rock"}' --explain
+              orderwire call ListProducts -d '{"pageSize": 3}' --explain
 
-            Data goes to standard output, everything else to standard error. Every flag has a variable of the environment, \
-            as in ORDERWIRE_SERVER for --server; the flag wins.
+            Data goes to standard output, everything else to standard error. What is said in [brackets] below \
+            a flag is its variable of the environment and its default; the flag wins.
             Exit codes: 0; 1 a fault of this program; 4 not serving (health); 64 usage; 64 + the status code of a call that \
             failed, as in 69 NOT_FOUND and 78 UNAVAILABLE.
             """,
