@@ -68,8 +68,10 @@ extension EndToEnd {
 
         @Test func callReadsItsRequestFromWhereItIsTold() async throws {
             try await withServer { shell in
-                let fromInput = try await shell.run("call", "GetProduct", "-d", "@-", "-o", "jsonl", input: "{\"id\": \"from input\"}\n")
-                #expect(fromInput.output.hasPrefix(#"{"product":{"id":"from input","#) && fromInput.lines.count == 1, "\(fromInput.errors)")
+                for input in ["@-", "@"] {
+                    let called = try await shell.run("call", "GetProduct", "-d", input, "-o", "jsonl", input: "{\"id\": \"from input\"}\n")
+                    #expect(called.output.hasPrefix(#"{"product":{"id":"from input","#) && called.lines.count == 1, "\(called.errors)")
+                }
                 for empty in [[], ["-d", ""], ["-d", " "]] {
                     #expect(try await shell.json(["call", "Check"] + empty).string("status") == "SERVING_STATUS_SERVING")
                 }

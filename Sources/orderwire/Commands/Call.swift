@@ -20,7 +20,7 @@ struct Call: ClientCommand {
             `orderwire describe METHOD` shows their fields. The response is one JSON value; with -o jsonl on one line.
             """)
 
-    @Argument(help: "The method, as in CatalogService/ListProducts.", completion: .list(Self.methods.map(\.fullName)))
+    @Argument(help: "The method, as in CatalogService/ListProducts.", completion: .list(Self.names))
     var method: String
 
     @Option(name: [.customShort("d"), .long], help: ArgumentHelp(
@@ -32,6 +32,9 @@ struct Call: ClientCommand {
     /// The methods that this program knows the messages of.
     private static let methods =
         Catalog.CatalogService.methods + Orders.OrderService.methods + Runtime.HealthService.methods + Runtime.RuntimeService.methods
+
+    /// Their full names, and those without the package.
+    private static let names = methods.flatMap { [$0.fullName, String($0.fullName.split(separator: ".").last ?? "")] }
 
     func validate() throws {
         if options.format == .csv { throw ValidationError("call prints no CSV; there are table, json and jsonl") }
@@ -48,7 +51,8 @@ struct Call: ClientCommand {
     }
 
     private func read(for method: AnyMethod) throws(UsageError) -> AnyCall {
-        let json = data.hasPrefix("@") ? try text(ofFile: String(data.dropFirst())) : data
+        // A lone @ is standard input to users of grpcurl.
+        let json = data == "@" ? try text(ofFile: "-") : data.hasPrefix("@") ? try text(ofFile: String(data.dropFirst())) : data
         do throws(JSONDecodingError) {
             return try method.call(json.allSatisfy(\.isWhitespace) ? "{}" : json)
         } catch {
