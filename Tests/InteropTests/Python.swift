@@ -12,6 +12,14 @@ final class Python {
     private static let root = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
+    /// Names of the files with its tests.
+    static var testModules: [String] {
+        get throws {
+            try FileManager.default.contentsOfDirectory(atPath: root.appending(path: "clients/python/tests").path())
+                .filter { $0.hasPrefix("test_") && $0.hasSuffix(".py") }.map { String($0.dropLast(3)) }.sorted()
+        }
+    }
+
     private let process = Process()
     /// Closed with this process, whatever its end: a Python that serves ends then.
     private let input = Pipe()

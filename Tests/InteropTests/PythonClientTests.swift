@@ -5,7 +5,7 @@ import Testing
 /// programs of this build.
 @Suite(.serialized, .blocking, .timeLimit(.minutes(5)), .enabled(if: Python.isInstalled, "scripts/setup installs the Python tools"))
 struct PythonClientTests {
-    @Test(arguments: ["test_vectors", "test_retry", "test_other_servers", "test_messages", "test_calls", "test_restarts", "test_completions"])
+    @Test(arguments: try Python.testModules)
     func itsTestsPass(module: String) throws {
         let (status, said) = try Python([module]).end()
         #expect(status == 0, "\(said)")

@@ -245,12 +245,13 @@ class Channel:
                 call.end(RPCError(Code.CANCELLED, "CANCELLED", "cancelled, and the server was not told", Disposition.MAYBE))
 
     def _pick(self, call: Call) -> Connection | None:
-        """The less loaded of two servers at random, and not the one that the call just came back from."""
+        """The less loaded of two servers at random, if possible a lively one, and not the one that the call just came back from."""
         ready = [connection for connection in self._connections
                  if connection.has_room and call.only_endpoint in (None, connection.endpoint)
                  and (connection.budget.allows_retries or not call.is_retry)]
-        others = [connection for connection in ready if connection.endpoint != call.future.endpoint]
-        pair = random.sample(others or ready, min(2, len(others or ready)))
+        best = [connection for connection in ready if not connection.is_suspect and connection.endpoint != call.future.endpoint]
+        best = best or [connection for connection in ready if not connection.is_suspect] or ready
+        pair = random.sample(best, min(2, len(best)))
         return min(pair, key=lambda connection: len(connection.in_flight) + connection.queue_depth, default=None)
 
     def _send_waiting(self, now: float) -> None:

@@ -75,6 +75,11 @@ class Connection:
     def has_room(self) -> bool:
         return self.state is State.READY and len(self.in_flight) < max(1, self.limits.max_in_flight)
 
+    @property
+    def is_suspect(self) -> bool:
+        """The server owes an answer to a PING."""
+        return self.ping_sent > 0
+
     # What arrives
 
     def step(self, now: float) -> None:

@@ -1,11 +1,12 @@
 """Servers that end, are killed and come back, while calls are under way."""
+import signal
 import threading
 import time
 import unittest
+import unittest.mock
 
 import orderwire
 from orderwire import Code, Disposition
-from orderwire.echo.v1 import echo_service_pb2
 
 from .support import PATIENCE, PROGRAMS, Server, eventually
 from .test_calls import ECHO, request
@@ -17,6 +18,7 @@ class Callers:
     def __init__(self, channel, threads=4, **options):
         self.echo, self.options = orderwire.Stub(channel, ECHO), options
         self.errors, self.endpoints, self.count, self.is_stopped = [], [], 0, False
+        self.under_way = {}
         self.threads = [threading.Thread(target=self.call) for _ in range(threads)]
         for thread in self.threads:
             thread.start()
@@ -24,12 +26,18 @@ class Callers:
     def call(self):
         while not self.is_stopped:
             future = self.echo.Echo.future(request(b"x"), **self.options)
+            self.under_way[threading.get_ident()] = future
             try:
                 assert future.result().payload == b"x"
                 self.endpoints.append(future.endpoint)
                 self.count += 1
             except orderwire.RPCError as error:
                 self.errors.append(error)
+
+    @property
+    def calls_under_way(self):
+        """Where they were sent."""
+        return {future.endpoint for future in list(self.under_way.values()) if not future.done() and future.endpoint}
 
     def more(self, count=50):
         """Waits until so many more calls have succeeded."""
@@ -98,6 +106,26 @@ class RestartTests(unittest.TestCase):
             self.server(port=servers[0].port)
             self.assertTrue(eventually(lambda: servers[0].endpoint in callers.endpoints))
         finally:
+            callers.stop()
+        self.assertEqual(callers.errors, [])
+
+    def test_a_server_that_stands_still_is_left(self):
+        servers = [self.server(), self.server()]
+        callers = Callers(self.channel(*servers))
+        try:
+            self.assertTrue(eventually(lambda: len(set(callers.endpoints)) == 2))
+            with unittest.mock.patch("orderwire.connection.SILENCE_LIMIT", 1.0):
+                servers[0].child.send_signal(signal.SIGSTOP)
+                self.assertTrue(callers.more())
+                callers.endpoints.clear()
+                self.assertTrue(callers.more())
+                self.assertEqual(set(callers.endpoints[10:]), {servers[1].endpoint})
+                # A call that was under way there ends as with a lost connection, and goes to the other one.
+                self.assertTrue(eventually(lambda: callers.calls_under_way <= {servers[1].endpoint}))
+            servers[0].child.send_signal(signal.SIGCONT)
+            self.assertTrue(eventually(lambda: servers[0].endpoint in callers.endpoints))
+        finally:
+            servers[0].child.send_signal(signal.SIGCONT)
             callers.stop()
         self.assertEqual(callers.errors, [])
 
