@@ -2,35 +2,50 @@ public import Protobuf
 public import RPC
 import ZeroMQ
 
-/// A connection to a server, for any number of calls at once. Connects by itself, and again when the connection is lost.
+/// Connections to one server or to several alike, for any number of calls at once. Connects by itself, and again when a connection is lost.
 ///
-/// All of its I/O is done by one thread of its own; calling tasks only wait. Close it when it is no longer needed.
+/// Each call goes to the less loaded of two servers that are ready, and what fails is tried again where that does no harm:
+/// see `RetryPolicy`. All I/O is done by one thread a server; calling tasks only wait. Close it when it is no longer needed.
 public final class Channel: CallInvoker, Sendable {
-    private let configuration: ChannelConfiguration
-    private let commands: Mailbox<ConnectionCommand>
-    private let thread: SocketThread
+    let configuration: ChannelConfiguration
+    let servers: SubchannelList
+    let backoffs = Backoffs()
+    private let threads: [SocketThread]
     private let closing = CloseOnce()
 
     /// A channel to `endpoint`, as in "tcp://127.0.0.1:7400". Does not wait for the connection.
     ///
     /// - Parameter name: who is calling: the identity that the server sees. Grammar: `Identity.grammar`.
     /// - Throws: INVALID_ARGUMENT where the endpoint or the name is malformed.
-    public init(to endpoint: String, name: String, configuration: ChannelConfiguration = .init()) throws(RPCError) {
+    public convenience init(to endpoint: String, name: String, configuration: ChannelConfiguration = .init()) throws(RPCError) {
+        try self.init(to: [endpoint], name: name, configuration: configuration)
+    }
+
+    /// A channel to servers that any call may go to. Does not wait for a connection.
+    ///
+    /// - Parameters:
+    ///   - endpoints: at least one; in no order of preference.
+    ///   - name: who is calling: the identity that the servers see. Grammar: `Identity.grammar`.
+    /// - Throws: INVALID_ARGUMENT where an endpoint or the name is malformed.
+    public init(to endpoints: [String], name: String, configuration: ChannelConfiguration = .init()) throws(RPCError) {
         guard Identity.isValid(name) else {
             throw .invalidFields([.init(field: "name", description: "a client's name must match \(Identity.grammar)")])
         }
-        let commands = Mailbox<ConnectionCommand>()
-        let started = StartSignal()
-        thread = SocketThread(name: "rpc-client") {
-            Connection.run(endpoint: endpoint, name: name, configuration: configuration, commands: commands, started: started)
-        }
-        if let error = started.wait() {
-            thread.join()
-            throw RPCError(
-                .invalidArgument, reason: "INVALID_ENDPOINT", "cannot connect to \(endpoint): \(error)", disposition: .notExecuted)
+        guard !endpoints.isEmpty else { throw Self.invalidEndpoint("a channel needs an endpoint to connect to") }
+        let servers = SubchannelList(endpoints)
+        let started = servers.indices.map { _ in StartSignal() }
+        threads = servers.indices.map { index in
+            SocketThread(name: "rpc-client") {
+                Connection.run(to: index, of: servers, name: name, configuration: configuration, started: started[index])
+            }
         }
         self.configuration = configuration
-        self.commands = commands
+        self.servers = servers
+        let failures = zip(endpoints, started).compactMap { endpoint, signal in signal.wait().map { (endpoint, $0) } }
+        if let (endpoint, error) = failures.first {
+            stop()
+            throw Self.invalidEndpoint("cannot connect to \(endpoint): \(error)")
+        }
     }
 
     deinit { stop() }
@@ -38,16 +53,34 @@ public final class Channel: CallInvoker, Sendable {
     public func call<Request: Message, Response: Message>(
         _ method: MethodDescriptor<Request, Response>, _ request: Request, options: CallOptions
     ) async throws(RPCError) -> Response {
-        let call = try prepare(method.id, request, options)
-        let outcome = await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in
-                call.willStart(continuation)
-                if !commands.post(.start(call)) { call.end(.failure(Self.channelClosed(.notExecuted))) }
-            }
-        } onCancel: {
-            commands.post(.cancel(call))
+        let now = MonotonicTime.now
+        let deadline = Deadline(now.advanced(by: options.timeout ?? configuration.defaultTimeout))
+        if configuration.interceptors.isEmpty {
+            return try await call(method, request, options, by: deadline, now: now)
         }
-        let payload = try outcome.get()
+        var intercepted = InterceptedCall(
+            method: method.fullName, identity: nil, deadline: deadline, metadata: options.metadata, traceparent: options.traceparent)
+        var chain = InterceptorChain(configuration.interceptors, began: now)
+        do throws(RPCError) {
+            try chain.begin(&intercepted)
+            var options = options
+            (options.metadata, options.traceparent) = (intercepted.metadata, intercepted.traceparent)
+            let response = try await call(method, request, options, by: deadline, now: .now)
+            chain.end(intercepted, nil)
+            return response
+        } catch {
+            chain.end(intercepted, error)
+            throw error
+        }
+    }
+
+    private func call<Request: Message, Response: Message>(
+        _ method: MethodDescriptor<Request, Response>, _ request: Request, _ options: CallOptions, by deadline: Deadline, now: MonotonicTime
+    ) async throws(RPCError) -> Response {
+        let call = OutgoingCall(
+            request: try prepare(method.id, request, options, by: deadline, now: now), fullName: method.fullName,
+            idempotency: method.idempotency, options: options)
+        let payload = try await carryOut(call, now: now)
         do throws(DecodingError) {
             return try Response(serializedBytes: payload.unsafeBytes)
         } catch {
@@ -57,19 +90,18 @@ public final class Channel: CallInvoker, Sendable {
         }
     }
 
-    private func prepare(_ method: UInt32, _ request: some Message, _ options: CallOptions) throws(RPCError) -> ClientCall {
-        let now = MonotonicTime.now
-        let deadline = Deadline(now.advanced(by: options.timeout ?? configuration.defaultTimeout))
+    private func prepare(
+        _ method: UInt32, _ request: some Message, _ options: CallOptions, by deadline: Deadline, now: MonotonicTime
+    ) throws(RPCError) -> OutgoingRequest {
         guard deadline.time > now else { throw .deadlineExceeded(at: "client", disposition: .notExecuted) }
         let extensions = HeaderExtension(traceparent: options.traceparent, metadata: options.metadata)
         guard let encodedExtensions = extensions.isEmpty ? [] : extensions.encoded() else {
             throw .invalidFields([.init(
                 field: "metadata", description: "keys have 1 to 255 bytes, all pairs together at most \(FrameHeader.maxExtensionLength)")])
         }
-        return ClientCall(
-            method: method, deadline: deadline,
-            sendBy: min(deadline.time, now.advanced(by: configuration.connectTimeout)),
-            payload: try Self.encode(request), extensions: encodedExtensions)
+        return OutgoingRequest(
+            method: method, deadline: deadline, payload: try Self.encode(request), extensions: encodedExtensions,
+            wantsTimings: options.onTimings != nil, isPinned: options.endpoint != nil)
     }
 
     private static func encode(_ request: some Message) throws(RPCError) -> Frame {
@@ -86,16 +118,21 @@ public final class Channel: CallInvoker, Sendable {
         return frame ?? Frame()
     }
 
+    static func invalidEndpoint(_ text: String) -> RPCError {
+        RPCError(.invalidArgument, reason: "INVALID_ENDPOINT", text, disposition: .notExecuted)
+    }
+
     static func channelClosed(_ disposition: Disposition) -> RPCError {
         RPCError(.unavailable, reason: "CHANNEL_CLOSED", "the channel was closed by its owner", disposition: disposition)
     }
 
-    /// Ends all calls, says BYE, and waits for the thread to end. Blocks for milliseconds only. Calling it again does nothing.
+    /// Ends all calls, says BYE, and waits for the threads to end. Blocks for milliseconds only. Calling it again does nothing.
     public func close() { stop() }
 
     private func stop() {
         guard closing.close() else { return }
-        commands.post(.close)
-        thread.join()
+        for index in servers.indices { servers[index].commands.post(.close) }
+        backoffs.close()
+        for thread in threads { thread.join() }
     }
 }

@@ -15,13 +15,12 @@ extension Connection {
                 outcome = try socket.receive(into: payload)
                 frames += 1
             }
-            lastHeard = now
-            pingSentAt = nil
+            liveness.heard()
             if frames == 2 { accept(payload) }
         }
     }
 
-    /// A frame that cannot be read is skipped: its call, if it was for one, ends by its deadline.
+    /// A message that cannot be read is skipped: its call, if it was for one, ends by its deadline.
     mutating func accept(_ payload: Frame) {
         let header: FrameHeader
         do throws(FrameHeader.Defect) {
@@ -29,11 +28,12 @@ extension Connection {
         } catch {
             return
         }
+        guard self.header.count == FrameHeader.size + Int(header.extensionLength) else { return }
         switch header.type {
         case .response: end(header, payload)
         case .helloAck: openSession(payload)
-        case .drain:
-            if case .ready(let terms) = phase { phase = .draining(terms) }
+        case .pong: acceptPong(payload)
+        case .drain: drain()
         case .bye:
             phase = .connecting
             endInFlight("the server at \(endpoint) ended the session")
@@ -42,30 +42,66 @@ extension Connection {
         }
     }
 
+    /// The server takes no new calls.
+    mutating func drain() {
+        if case .ready(let terms) = phase { phase = .draining(terms) }
+    }
+
     mutating func end(_ header: FrameHeader, _ payload: Frame) {
         guard let call = calls.take(id: header.id) else { return }
-        guard header.status != .ok else { return call.end(.success(payload)) }
-        let error = RPCError(header: header, payload: payload.unsafeBytes)
-        guard error.disposition == .notExecuted else { return call.end(.failure(error)) }
-        switch error.reason {
-        case "SESSION_UNKNOWN":
-            if case .ready = phase { phase = .greeting(isSent: false) }
-            sendAgain(call)
-        case "SHUTTING_DOWN":
-            // DRAIN may have been lost to a full pipe; without it the call would go there again and again.
-            if case .ready(let terms) = phase { phase = .draining(terms) }
-            sendAgain(call)
-        default:
-            call.end(.failure(error))
+        if call.request.wantsTimings { call.answeredAt = .now }
+        if header.extensionLength > 0, let defect = readExtensions(for: call) {
+            return call.end(.failure(.final(RPCError(
+                .internalError, reason: "MALFORMED_RESPONSE", "the response's extensions cannot be read: \(defect)",
+                disposition: header.disposition))))
+        }
+        guard header.status != .ok else {
+            budget.succeed()
+            return call.end(.success(payload))
+        }
+        call.end(.failure(failure(RPCError(header: header, payload: payload.unsafeBytes))))
+    }
+
+    /// Reads what stands between a response's header and its payload; returns why it cannot be read. What is unknown and
+    /// need not be understood is skipped.
+    private func readExtensions(for call: CallAttempt) -> HeaderExtension.Defect? {
+        do throws(HeaderExtension.Defect) {
+            call.stageTimings = try HeaderExtension(UnsafeRawBufferPointer(rebasing: header.unsafeBytes[FrameHeader.size...])).timings
+            return nil
+        } catch {
+            return error
         }
     }
 
-    /// The server vouches that the call was not executed: it goes into the next session, in its remaining time.
-    mutating func sendAgain(_ call: ClientCall) {
-        if call.isCancelled { return call.end(.failure(cancelled)) }
-        call.id = 0
-        call.sendBy = min(call.deadline.time, now.advanced(by: configuration.connectTimeout))
-        calls.wait(call)
+    /// What a server's failure means for the session, and for the call.
+    private mutating func failure(_ error: RPCError) -> AttemptFailure {
+        if error.disposition == .notExecuted, error.reason == "SESSION_UNKNOWN" {
+            if case .ready = phase { phase = .greeting(.due) }
+            return .turnedAway(error)
+        }
+        if error.disposition == .notExecuted, error.reason == "SHUTTING_DOWN" {
+            // DRAIN may have been lost to a full pipe; without it the call would go there again and again.
+            drain()
+            return .turnedAway(error)
+        }
+        if error.code == .unavailable || error.code == .resourceExhausted {
+            budget.fail()
+            if error.disposition == .notExecuted, let delay = error.retryDelay, !others.isEmpty {
+                subchannel.tell(restsUntil: now.advanced(by: min(delay, Self.longestRest)))
+            }
+        }
+        return .served(error)
+    }
+
+    private mutating func acceptPong(_ payload: Frame) {
+        do throws(DecodingError) {
+            let pong = try Runtime.Pong(serializedBytes: payload.unsafeBytes)
+            if pong.draining { drain() }
+            // Of those that wait there, ours are known better here.
+            if !others.isEmpty { subchannel.tell(reported: max(0, Int(pong.queueDepth) - calls.inFlightCount)) }
+        } catch {
+            // A sign of life all the same.
+        }
     }
 
     mutating func openSession(_ payload: Frame) {
@@ -73,10 +109,12 @@ extension Connection {
             let ack = try Runtime.HelloAck(serializedBytes: payload.unsafeBytes)
             phase = .ready(SessionTerms(
                 maxInFlight: min(PendingCalls.maxInFlight, max(1, Int(ack.limits?.maxInFlight ?? 1))),
-                maxRequestBytes: Int(ack.limits?.maxRequestBytes ?? 0),
-                heartbeat: UInt64(max(1, ack.heartbeatIntervalMs)) * 1000))
+                maxRequestBytes: Int(ack.limits?.maxRequestBytes ?? 0)))
+            liveness = Liveness(
+                heartbeat: UInt64(max(1, ack.heartbeatIntervalMs)) * 1000, silenceLimit: configuration.silenceLimit.wholeMicroseconds,
+                now: now)
         } catch {
-            failGreeting(RPCError(
+            refuse(RPCError(
                 .internalError, reason: "MALFORMED_RESPONSE", "the server's HELLO_ACK cannot be read: \(error.reason)",
                 disposition: .notExecuted))
         }
@@ -85,15 +123,17 @@ extension Connection {
     mutating func acceptProtocolError(_ header: FrameHeader, _ payload: Frame) {
         let error = RPCError(header: header, payload: payload.unsafeBytes)
         if let call = calls.take(id: header.id) {
-            call.end(.failure(error))
+            call.end(.failure(.served(error)))
         } else if case .greeting = phase {
-            failGreeting(error)
+            refuse(error)
         }
     }
 
-    /// The server does not want this client: the calls that wait learn why. Later ones try again.
-    mutating func failGreeting(_ error: RPCError) {
-        phase = .greeting(isSent: true)
-        for call in calls.takeWaiting() { call.end(.failure(error)) }
+    /// The server does not want this client. The calls that wait go to another server if there is one that may be ready sooner or
+    /// later; else they learn why.
+    mutating func refuse(_ error: RPCError) {
+        phase = .greeting(.refused)
+        if others.contains(where: { !$0.isRefusing }) { handOver() }
+        for call in calls.takeWaiting() { call.end(.failure(.served(error))) }
     }
 }

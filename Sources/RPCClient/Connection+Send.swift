@@ -32,22 +32,25 @@ extension Connection {
     }
 
     /// Sends a request; false where libzmq takes nothing now.
-    func send(_ call: ClientCall, id: UInt64, on socket: borrowing Socket) throws(ZeroMQError) -> Bool {
+    func send(_ call: CallAttempt, id: UInt64, on socket: borrowing Socket) throws(ZeroMQError) -> Bool {
         let sentAt = MonotonicTime.now
         // A deadline that has just passed is found by `expire`; 0 would mean the server's default.
-        let budget = max(1, call.deadline.time.microseconds(since: sentAt))
-        let header = FrameHeader.request(
-            callID: id, method: call.method, sentAt: sentAt.microseconds, budget: UInt32(clamping: budget),
-            extensionLength: UInt16(call.extensions.count))
-        let size = FrameHeader.size + call.extensions.count
+        let request = call.request
+        let budget = max(1, request.deadline.time.microseconds(since: sentAt))
+        var header = FrameHeader.request(
+            callID: id, method: request.method, sentAt: sentAt.microseconds, budget: UInt32(clamping: budget),
+            extensionLength: UInt16(request.extensions.count))
+        if request.wantsTimings { header.flags |= FrameHeader.wantsTimings }
+        let size = FrameHeader.size + request.extensions.count
         let outcome = try withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { (bytes) throws(ZeroMQError) in
             header.write(to: bytes)
-            UnsafeMutableRawBufferPointer(rebasing: bytes[FrameHeader.size...]).copyBytes(from: call.extensions)
+            UnsafeMutableRawBufferPointer(rebasing: bytes[FrameHeader.size...]).copyBytes(from: request.extensions)
             return try socket.send(copying: UnsafeRawBufferPointer(bytes), more: true)
         }
         guard outcome == .sent else { return false }
-        // The call keeps its payload: a server that did not execute it may ask for it again.
-        call.payload.share(with: outgoing)
+        call.sentAt = sentAt
+        // The call keeps its payload, for another try.
+        request.payload.share(with: outgoing)
         return try socket.send(outgoing, more: false) == .sent
     }
 
@@ -66,10 +69,10 @@ extension Connection {
         do throws(EncodingError) {
             payload = try hello.serializedBytes()
         } catch {
-            return failGreeting(.invalidFields([.init(field: error.field, description: error.reason)]))
+            return refuse(.invalidFields([.init(field: error.field, description: error.reason)]))
         }
         guard try sendControl(.hello, payload: Frame(copying: payload), on: socket) else { return }
-        phase = .greeting(isSent: true)
+        phase = .greeting(.sent)
         helloSentAt = now
     }
 }

@@ -1,42 +1,53 @@
 import RPC
 import ZeroMQ
 
-/// What a channel asks of its connection thread.
+/// What is asked of a connection thread.
 enum ConnectionCommand: Sendable {
-    case start(ClientCall)
-    case cancel(ClientCall)
+    case start(CallAttempt)
+    case cancel(CallAttempt)
+    /// Another server of the channel is ready: what cannot be sent here can go there.
+    case lookAround
     case close
 }
 
-/// The thread behind a channel: it owns the DEALER socket, and every call from its posting to its outcome.
+/// The thread behind one server of a channel: it owns the DEALER socket, and every try of a call from its posting to its outcome.
 ///
 /// libzmq is given only what can leave at once (ZMQ_IMMEDIATE): a call that would wait in its buffers could neither be timed
 /// out nor told apart from one that was sent. What was sent and not answered when the connection goes is ended as MAYBE.
+/// What waits while the server takes no calls and another does is ended as unsent: the calling task takes it there.
 struct Connection: ~Copyable {
-    let endpoint: String
+    let subchannel: Subchannel
+    /// The other servers of the channel.
+    let others: [Subchannel]
     let name: String
     let configuration: ChannelConfiguration
-    let commands: Mailbox<ConnectionCommand>
 
     var calls = PendingCalls()
     var phase = Phase.connecting
+    var liveness = Liveness(heartbeat: .max, silenceLimit: .max, now: .now)
+    var budget = RetryBudget() {
+        didSet { if budget.allowsRetries != oldValue.allowsRetries { subchannel.tell(allowsRetries: budget.allowsRetries) } }
+    }
     var isClosed = false
     var now = MonotonicTime.now
-    var lastHeard = MonotonicTime.now
-    /// When the PING was sent that no frame has followed yet.
-    var pingSentAt: MonotonicTime?
     var helloSentAt = MonotonicTime.now
     /// libzmq took nothing more at the last try: the server does not read as fast as this side sends.
     var isBlocked = false
+    /// Calls that were posted here so far.
+    private var startedCount = 0
+    /// What others were told last.
+    private var toldStanding = Standing.away
     let header = Frame()
     /// What is being sent; sending empties it.
     let outgoing = Frame()
 
+    var endpoint: String { subchannel.endpoint }
+
     enum Phase: Equatable {
         /// No connection.
         case connecting
-        /// Connected; HELLO is to be sent, or was.
-        case greeting(isSent: Bool)
+        /// Connected, and without a session.
+        case greeting(Greeting)
         /// The session is open: calls may be sent.
         case ready(SessionTerms)
         /// The server finishes what it has: no new calls.
@@ -45,37 +56,46 @@ struct Connection: ~Copyable {
         case parted(since: MonotonicTime)
     }
 
+    enum Greeting: Equatable {
+        /// HELLO is to be sent.
+        case due
+        case sent
+        /// The server has answered that it does not want this client.
+        case refused
+    }
+
     struct SessionTerms: Equatable {
         var maxInFlight: Int
         var maxRequestBytes: Int
-        var heartbeat: UInt64
     }
 
     static let burst = 256
+    /// libzmq tries again after this time and a random part of as much, without growing pauses: who waits for a server that
+    /// starts waits for this besides the start.
     static let reconnectMilliseconds: Int32 = 20
-    static let reconnectMaxMilliseconds: Int32 = 500
+    /// A host that does not even refuse is tried anew after this time; the kernel's own pauses grow to a minute.
+    static let connectMilliseconds: Int32 = 1_000
     /// A full pipe is tried again after this time.
     static let blockedRetryMicroseconds: UInt64 = 2_000
     /// A HELLO without an answer is repeated after this time, where calls wait.
     static let helloRetryMicroseconds: UInt64 = 1_000_000
     /// A server that was told BYE and does not go is connected to anew after this time.
     static let partedMicroseconds: UInt64 = 3_000_000
+    /// How long a server rests at most after it refused a call, whatever it asked for: it is about that call, the rest about all.
+    static let longestRest = Duration.seconds(1)
 
-    private init(
-        endpoint: String, name: String, configuration: ChannelConfiguration, commands: Mailbox<ConnectionCommand>
-    ) {
-        self.endpoint = endpoint
+    private init(to index: Int, of servers: SubchannelList, name: String, configuration: ChannelConfiguration) {
+        subchannel = servers[index]
+        others = servers.others(than: index)
         self.name = name
         self.configuration = configuration
-        self.commands = commands
     }
 
     /// The body of the thread: returns once the channel is closed.
     static func run(
-        endpoint: String, name: String, configuration: ChannelConfiguration, commands: Mailbox<ConnectionCommand>,
-        started: StartSignal
+        to index: Int, of servers: SubchannelList, name: String, configuration: ChannelConfiguration, started: StartSignal
     ) {
-        var connection = Connection(endpoint: endpoint, name: name, configuration: configuration, commands: commands)
+        var connection = Connection(to: index, of: servers, name: name, configuration: configuration)
         var isStarted = false
         while !connection.isClosed {
             do throws(ZeroMQError) {
@@ -96,7 +116,7 @@ struct Connection: ~Copyable {
         let socket = try Socket(.dealer)
         try socket.set(.immediate, 1)
         try socket.set(.reconnectInterval, Self.reconnectMilliseconds)
-        try socket.set(.reconnectIntervalMax, Self.reconnectMaxMilliseconds)
+        try socket.set(.connectTimeout, Self.connectMilliseconds)
         let monitorEndpoint = "inproc://orderwire-monitor-\(UInt64.random(in: .min ... .max))"
         try socket.monitor(on: monitorEndpoint, events: [.handshakeSucceeded, .disconnected])
         let monitor = try ConnectionMonitor(endpoint: monitorEndpoint)
@@ -105,15 +125,14 @@ struct Connection: ~Copyable {
         try socket.connect(endpoint)
         didConnect()
         phase = .connecting
-        pingSentAt = nil
         var poller = Poller()
         _ = poller.add(socket)
-        _ = poller.add(fileDescriptor: commands.fileDescriptor)
+        _ = poller.add(fileDescriptor: subchannel.commands.fileDescriptor)
         _ = poller.add(monitor.socket)
         while try step(socket, monitor) {
-            guard calls.waitingCount == 0 || !canSend || isBlocked, commands.prepareToSleep() else { continue }
+            guard calls.waitingCount == 0 || !canSend || isBlocked, subchannel.commands.prepareToSleep() else { continue }
             try poller.wait(milliseconds: millisecondsToNextTick)
-            commands.didWake()
+            subchannel.commands.didWake()
         }
     }
 
@@ -121,7 +140,7 @@ struct Connection: ~Copyable {
     mutating func step(_ socket: borrowing Socket, _ monitor: borrowing ConnectionMonitor) throws(ZeroMQError) -> Bool {
         now = .now
         while let event = try monitor.next() { note(event) }
-        if case .greeting(isSent: false) = phase { try sayHello(on: socket) }
+        if case .greeting(.due) = phase { try sayHello(on: socket) }
         try receiveBurst(from: socket)
         try obeyCommands(on: socket)
         if isClosed {
@@ -133,14 +152,14 @@ struct Connection: ~Copyable {
         try sendWaiting(on: socket)
         expire()
         if case .draining = phase, calls.inFlightCount == 0, try sendControl(.bye, on: socket) { phase = .parted(since: now) }
-        return try checkLiveness(on: socket)
+        let isAlive = try checkLiveness(on: socket)
+        if !others.isEmpty { tellOthers() }
+        return isAlive
     }
 
     mutating func note(_ event: ConnectionEvents) {
         if event == .handshakeSucceeded {
-            phase = .greeting(isSent: false)
-            lastHeard = now
-            pingSentAt = nil
+            phase = .greeting(.due)
         } else if event == .disconnected {
             phase = .connecting
             endInFlight("the connection to \(endpoint) was lost")
@@ -150,7 +169,7 @@ struct Connection: ~Copyable {
     // MARK: Commands
 
     mutating func obeyCommands(on socket: borrowing Socket) throws(ZeroMQError) {
-        let commands = self.commands
+        let commands = subchannel.commands
         try commands.drain { (command) throws(ZeroMQError) in try obey(command, on: socket) }
         if isClosed {
             // Nothing can be posted after this: what would come later would never be answered.
@@ -162,63 +181,94 @@ struct Connection: ~Copyable {
     mutating func obey(_ command: ConnectionCommand, on socket: borrowing Socket) throws(ZeroMQError) {
         switch command {
         case .start(let call): start(call)
+        case .lookAround: break
         case .cancel(let call): try cancel(call, on: socket)
         case .close: isClosed = true
         }
     }
 
-    mutating func start(_ call: ClientCall) {
+    mutating func start(_ call: CallAttempt) {
+        startedCount += 1
         call.hasStarted = true
         if call.isCancelled {
-            call.end(.failure(cancelled))
+            call.end(.failure(.final(Channel.cancelled)))
         } else if calls.waitingCount >= configuration.maxWaitingCalls {
-            call.end(.failure(RPCError(
+            call.end(.failure(.final(RPCError(
                 .resourceExhausted, reason: "OUTBOX_FULL",
                 "\(configuration.maxWaitingCalls) calls wait in this client already; wait for some to end",
-                disposition: .notExecuted)))
-        } else if case .ready(let terms) = phase, call.payload.count > terms.maxRequestBytes {
-            call.end(.failure(RPCError(
+                disposition: .notExecuted))))
+        } else if case .ready(let terms) = phase, call.request.payload.count > terms.maxRequestBytes {
+            call.end(.failure(.final(RPCError(
                 .resourceExhausted, reason: "MESSAGE_TOO_LARGE",
-                "the request has \(call.payload.count) bytes, the server's limit is \(terms.maxRequestBytes); send less at once",
-                disposition: .notExecuted)))
+                "the request has \(call.request.payload.count) bytes, the server's limit is \(terms.maxRequestBytes); send less at once",
+                disposition: .notExecuted))))
         } else {
             calls.wait(call)
         }
     }
 
-    mutating func cancel(_ call: ClientCall, on socket: borrowing Socket) throws(ZeroMQError) {
+    mutating func cancel(_ call: CallAttempt, on socket: borrowing Socket) throws(ZeroMQError) {
         call.isCancelled = true
         // A task that is cancelled already posts this before it starts the call: then `start` ends it.
         guard call.hasStarted, !call.isDone else { return }
-        if call.id == 0 {
-            // Not sent: the table skips it.
-            call.end(.failure(cancelled))
+        if !call.wasSent {
+            // The table skips it.
+            call.end(.failure(.final(Channel.cancelled)))
         } else if try !sendControl(.cancel, id: call.id, on: socket), let call = calls.take(id: call.id) {
             // The server answers a CANCEL at once; where it cannot be sent, nothing more will be learned.
-            var error = cancelled
+            var error = Channel.cancelled
             error.disposition = .maybe
-            call.end(.failure(error))
+            call.end(.failure(.final(error)))
         }
     }
 
-    var cancelled: RPCError {
-        RPCError(.cancelled, reason: "CANCELLED", "cancelled before it was sent", disposition: .notExecuted)
+    // MARK: Among other servers
+
+    /// Tells the channel how this server stands, and moves on what cannot be sent here.
+    private mutating func tellOthers() {
+        let standing = standing
+        subchannel.tell(done: startedCount - calls.waitingCount - calls.inFlightCount)
+        if standing != toldStanding {
+            toldStanding = standing
+            subchannel.tell(standing)
+            // What others report of it is from another life.
+            if standing == .away { subchannel.tell(reported: 0) }
+            // They cannot know when to look for it.
+            if standing == .ready { for other in others { other.commands.post(.lookAround) } }
+        }
+        if standing != .ready, calls.waitingCount > 0, others.contains(where: \.isReady) { handOver() }
+    }
+
+    private var standing: Standing {
+        switch phase {
+        case .ready: liveness.isSuspect(at: now) ? .suspect : .ready
+        case .greeting(.refused): .refusing
+        case .connecting, .greeting, .draining, .parted: .away
+        }
+    }
+
+    /// Gives the calls back that wait, for their tasks to take them to another server.
+    mutating func handOver() {
+        for call in calls.takeMovable() { call.end(.failure(.unsent)) }
     }
 
     // MARK: Ends
 
     mutating func endInFlight(_ text: String) {
-        for call in calls.takeInFlight() {
-            call.end(.failure(RPCError(
+        let lost = calls.takeInFlight()
+        // One event, however many calls it ends.
+        if !lost.isEmpty { budget.fail() }
+        for call in lost {
+            call.end(.failure(.lost(RPCError(
                 .unavailable, reason: "CONNECTION_LOST", text + " while the call was in flight; it may have run",
-                disposition: .maybe)))
+                disposition: .maybe))))
         }
     }
 
     mutating func endAll(_ error: RPCError) {
-        for call in calls.takeInFlight() { call.end(.failure(error)) }
+        for call in calls.takeInFlight() { call.end(.failure(.final(error))) }
         var unsent = error
         unsent.disposition = .notExecuted
-        for call in calls.takeWaiting() { call.end(.failure(unsent)) }
+        for call in calls.takeWaiting() { call.end(.failure(.final(unsent))) }
     }
 }

@@ -3,6 +3,7 @@ import ProtoRuntime
 import Protobuf
 public import RPC
 import RPCClient
+import Synchronization
 
 /// The completions that a durable group gets, in order: pushed by the server, and looked up in its log where one is missing.
 ///
@@ -35,7 +36,9 @@ public struct CompletionFeed: AsyncSequence, Sendable {
         private let runtime: Runtime.RuntimeService.Client
         private let subscription: Orders.SubscribeRequest
         private var membership: Membership?
-        /// Epoch of the server that the membership is at.
+        /// Which server the membership is at: of several, only that one knows it.
+        private var server: String?
+        /// Epoch of that server.
         private var epoch: UInt32 = 0
         /// The last completion that was handed out, or that the group had dealt with before.
         private var last: Int64 = 0
@@ -82,10 +85,12 @@ public struct CompletionFeed: AsyncSequence, Sendable {
         /// Waits for something to happen, and puts what it brought into `ready`.
         nonisolated(nonsending) private mutating func receive() async throws(RPCError) {
             guard let current = membership else {
-                epoch = try await runtime.stats(.init()).serverEpoch
-                let response = try await client.subscribe(subscription)
+                let place = Place()
+                epoch = try await runtime.stats(.init(), options: .init(onTimings: { place.endpoint = $0.endpoint })).serverEpoch
+                server = place.endpoint
+                let response = try await client.subscribe(subscription, options: .init(endpoint: server))
                 last = Swift.max(last, response.ackedSequence)
-                membership = try Membership(response, group: subscription.group, client: client)
+                membership = try Membership(response, group: subscription.group, server: server, client: client)
                 return
             }
             switch await current.nextSignal() {
@@ -97,11 +102,21 @@ public struct CompletionFeed: AsyncSequence, Sendable {
             case .event(let event):
                 ready = [try Self.completion(of: event)]
             case .ended:
-                // After a restart the group is ours to take again; from a live server it was taken.
-                let isSameServer = try await runtime.stats(.init()).serverEpoch == epoch
+                // From a server that ended or is away the group is ours to take again; from this one it was taken.
+                let isTaken = try await isServerThere()
                 await current.end()
                 membership = nil
-                if isSameServer { throw Self.taken }
+                if isTaken { throw Self.taken }
+            }
+        }
+
+        /// Whether the server that the membership is at can be reached, and has not been restarted.
+        nonisolated(nonsending) private func isServerThere() async throws(RPCError) -> Bool {
+            do throws(RPCError) {
+                return try await runtime.stats(.init(), options: .init(endpoint: server)).serverEpoch == epoch
+            } catch {
+                guard error.code == .unavailable else { throw error }
+                return false
             }
         }
 
@@ -130,6 +145,16 @@ public struct CompletionFeed: AsyncSequence, Sendable {
                     .internalError, reason: "MALFORMED_EVENT", "event \(event.sequence) is no completion: \(error.field): \(error.reason)")
             }
         }
+    }
+}
+
+/// Takes the answer to where a call went.
+private final class Place: Sendable {
+    private let storage = Mutex<String?>(nil)
+
+    var endpoint: String? {
+        get { storage.withLock { $0 } }
+        set { storage.withLock { $0 = newValue } }
     }
 }
 

@@ -5,7 +5,7 @@ import RPCClient
 /// One membership of a group: its event channel, its acknowledgements, and a watch over whether the server still knows it.
 ///
 /// An event channel that goes silent looks like one with nothing to say. So the membership asks now and then, with an
-/// acknowledgement that may be empty, and ends when the server does not know it any more, as after a restart.
+/// acknowledgement that may be empty, and ends when the server does not know it any more, as after a restart, or is away.
 actor Membership {
     enum Signal: Sendable {
         case event(Event)
@@ -16,6 +16,7 @@ actor Membership {
     private let client: Orders.OrderService.Client
     private let group: String
     private let memberID: String
+    private let options: CallOptions
     private let stream: EventStream
     private let signals: AsyncStream<Signal>
     private let continuation: AsyncStream<Signal>.Continuation
@@ -28,10 +29,14 @@ actor Membership {
     /// Between two questions whether the membership is alive: what a restart of the server costs a subscriber at most.
     private static let interval = Duration.seconds(1)
 
-    init(_ response: Orders.SubscribeResponse, group: String, client: Orders.OrderService.Client) throws(RPCError) {
+    /// - Parameter server: the one of several that knows it.
+    init(
+        _ response: Orders.SubscribeResponse, group: String, server: String?, client: Orders.OrderService.Client
+    ) throws(RPCError) {
         self.client = client
         self.group = group
         self.memberID = response.memberId
+        self.options = CallOptions(endpoint: server)
         (signals, continuation) = AsyncStream.makeStream(of: Signal.self)
         stream = try EventStream(endpoint: response.endpoint, memberID: response.memberId, token: response.token)
     }
@@ -72,9 +77,10 @@ actor Membership {
             let sequences = Array(waiting.prefix(Self.mostInACall))
             waiting.removeFirst(sequences.count)
             do throws(RPCError) {
-                _ = try await client.ackCompletions(.init(group: group, memberId: memberID, sequences: sequences))
+                _ = try await client.ackCompletions(.init(group: group, memberId: memberID, sequences: sequences), options: options)
             } catch {
-                if !error.isPassing { continuation.yield(.ended) }
+                // Where the server is away, another may be there.
+                if !error.isPassing || error.reason == "SERVER_UNREACHABLE" { continuation.yield(.ended) }
                 break
             }
         } while !waiting.isEmpty

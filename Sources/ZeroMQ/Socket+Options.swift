@@ -5,7 +5,7 @@ extension Socket {
     package enum IntegerOption: Sendable {
         case linger, handshakeInterval, sendHighWaterMark, receiveHighWaterMark
         case routerMandatory, immediate, plainServer, zapEnforceDomain
-        case reconnectInterval, reconnectIntervalMax
+        case connectTimeout, reconnectInterval
         case tcpKeepalive, tcpKeepaliveIdle, tcpKeepaliveInterval, tcpKeepaliveCount, tcpMaxRetransmission
 
         var constant: Int32 {
@@ -18,8 +18,8 @@ extension Socket {
             case .immediate: ZMQ_IMMEDIATE
             case .plainServer: ZMQ_PLAIN_SERVER
             case .zapEnforceDomain: ORDERWIRE_ZMQ_ZAP_ENFORCE_DOMAIN
+            case .connectTimeout: ZMQ_CONNECT_TIMEOUT
             case .reconnectInterval: ZMQ_RECONNECT_IVL
-            case .reconnectIntervalMax: ZMQ_RECONNECT_IVL_MAX
             case .tcpKeepalive: ZMQ_TCP_KEEPALIVE
             case .tcpKeepaliveIdle: ZMQ_TCP_KEEPALIVE_IDLE
             case .tcpKeepaliveInterval: ZMQ_TCP_KEEPALIVE_INTVL

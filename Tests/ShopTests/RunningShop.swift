@@ -46,7 +46,12 @@ final class RunningShop: Sendable {
     }
 
     /// A client; each test has few, and lets them go by `close`.
-    func channel(_ name: String) throws -> Channel { try Channel(to: server.endpoints[0], name: name) }
+    /// A client that tries each call once, so that a test sees what the shop said.
+    func channel(_ name: String) throws -> Channel {
+        var configuration = ChannelConfiguration()
+        configuration.retry = .never
+        return try Channel(to: server.endpoints[0], name: name, configuration: configuration)
+    }
 
     func stop() {
         shop.stop()

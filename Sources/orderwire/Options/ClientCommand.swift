@@ -14,13 +14,13 @@ protocol ClientCommand: AsyncParsableCommand {
 
 extension ClientCommand {
     func run() async throws {
-        let connection = try await Connection(options)
+        let connection = try Connection(options)
         defer { connection.close() }
         try await run(connection)
     }
 }
 
-/// A channel to the server, and how this run of the program uses it.
+/// A channel to the servers, and how this run of the program uses it.
 struct Connection: Sendable {
     private let channel: Channel
     private let explanation: Explanation?
@@ -29,35 +29,13 @@ struct Connection: Sendable {
     let timeout: Duration
     let output: Output
 
-    /// How long the choice among several servers waits for one of them.
-    private static let patience = Duration.seconds(1)
-
-    /// A channel to the first server that answers; where none does, to the first of all, whose calls then say why.
-    init(_ options: ClientOptions) async throws {
+    init(_ options: ClientOptions) throws {
         timeout = try options.callTimeout
         output = Output(format: options.format)
-        channel = try await Self.channel(options.endpoints, name: options.clientName)
+        channel = try Channel(to: options.endpoints, name: options.clientName)
         explanation = options.explain ? Explanation() : nil
         invoker = CommandInvoker(
             channel: channel, metadata: options.metadata.map { ($0.key, $0.value) }, explanation: explanation)
-    }
-
-    private static func channel(_ endpoints: [String], name: String) async throws -> Channel {
-        for endpoint in endpoints.dropLast(endpoints.count == 1 ? 1 : 0) {
-            let candidate = try Channel(to: endpoint, name: name)
-            if await answers(candidate) { return candidate }
-            candidate.close()
-        }
-        return try Channel(to: endpoints[0], name: name)
-    }
-
-    private static func answers(_ channel: Channel) async -> Bool {
-        do throws(RPCError) {
-            let health = Runtime.HealthService.Client(channel)
-            return try await health.check(.init(), options: .init(timeout: patience)).status == .serving
-        } catch {
-            return false
-        }
     }
 
     /// Ends it, and tells where the time went if somebody asked.

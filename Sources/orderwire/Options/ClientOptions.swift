@@ -5,7 +5,7 @@ import RPC
 /// What every client verb takes.
 struct ClientOptions: ParsableArguments {
     @Option(help: ArgumentHelp(
-        "Servers to call, in order of preference. [ORDERWIRE_SERVER, else \(Self.defaultServer)]", valueName: "endpoint,..."))
+        "Servers to call: the less loaded of those that are ready. [ORDERWIRE_SERVER, else \(Self.defaultServer)]", valueName: "endpoint,..."))
     var server: String?
 
     @Option(help: ArgumentHelp("How long a call may take in all. [ORDERWIRE_TIMEOUT, else 5s]", valueName: "time"))
@@ -48,7 +48,7 @@ struct ClientOptions: ParsableArguments {
         }
     }
 
-    /// Endpoints to try, the preferred one first. At least one.
+    /// Endpoints of the servers. At least one.
     var endpoints: [String] {
         get throws {
             try Setting.value(

@@ -6,19 +6,27 @@ import ZeroMQ
 
 /// Random histories of a channel's calls beside two plain collections.
 @Suite(.blocking) struct PendingCallsTests {
+    private func attempt(deadline: UInt64, sendBy: UInt64, isPinned: Bool = false) -> CallAttempt {
+        CallAttempt(
+            OutgoingRequest(
+                method: 1, deadline: Deadline(MonotonicTime(nanoseconds: deadline)), payload: Frame(), extensions: [], wantsTimings: false,
+                isPinned: isPinned),
+            sendBy: MonotonicTime(nanoseconds: sendBy))
+    }
+
     @Test(arguments: Seeds.fresh(4)) func eachCallEndsOnceAndNoIDComesBack(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var calls = PendingCalls()
-        var waiting: [ClientCall] = []
-        var inFlight: [UInt64: ClientCall] = [:]
+        var waiting: [CallAttempt] = []
+        var inFlight: [UInt64: CallAttempt] = [:]
         var usedIDs: Set<UInt64> = []
         var ended: Set<ObjectIdentifier> = []
-        var everything: [ClientCall] = []
+        var everything: [CallAttempt] = []
         var now: UInt64 = 1_000_000
 
-        func end(_ call: ClientCall) {
+        func end(_ call: CallAttempt) {
             #expect(ended.insert(ObjectIdentifier(call)).inserted, "a call ended twice")
-            call.end(.failure(RPCError(.cancelled, reason: "TEST", "ended")))
+            call.end(.failure(.unsent))
         }
 
         for _ in 0..<500 {
@@ -27,9 +35,8 @@ import ZeroMQ
             switch Int.random(in: 0..<12, using: &random) {
             case 0...3:
                 let deadline = now + UInt64.random(in: 0..<60_000_000, using: &random)
-                let call = ClientCall(
-                    method: 1, deadline: Deadline(MonotonicTime(nanoseconds: deadline)),
-                    sendBy: MonotonicTime(nanoseconds: min(deadline, now + 20_000_000)), payload: Frame(), extensions: [])
+                let call = attempt(
+                    deadline: deadline, sendBy: min(deadline, now + 20_000_000), isPinned: Bool.random(using: &random))
                 everything.append(call)
                 waiting.append(call)
                 calls.wait(call)
@@ -51,20 +58,19 @@ import ZeroMQ
                 let taken = calls.take(id: id)
                 #expect(taken === inFlight.removeValue(forKey: id))
                 if let taken {
-                    if Int.random(in: 0..<5, using: &random) == 0 {
-                        // The server vouched that it did not run: again, under another id.
-                        taken.id = 0
-                        waiting.append(taken)
-                        calls.wait(taken)
-                    } else {
-                        end(taken)
-                    }
+                    end(taken)
                 }
                 let nothing = calls.take(id: UInt64.random(in: .min ... .max, using: &random) | 1 << 62)
                 #expect(nothing == nil)
             case 9:
                 // Cancelled before it was sent: the table skips it.
                 if let call = waiting.randomElement(using: &random), !call.isDone { end(call) }
+            case 10 where Int.random(in: 0..<10, using: &random) == 0:
+                // To another server; those that are bound to this one stay.
+                let movable = calls.takeMovable()
+                #expect(movable.map(ObjectIdentifier.init) == waiting.filter { !$0.isDone && !$0.request.isPinned }.map(ObjectIdentifier.init))
+                for call in movable { end(call) }
+                waiting.removeAll { $0.isDone }
             case 10 where Int.random(in: 0..<30, using: &random) == 0:
                 let lost = calls.takeInFlight()
                 #expect(Set(lost.map(\.id)) == Set(inFlight.keys))
@@ -77,7 +83,7 @@ import ZeroMQ
                     #expect(expired.inFlight.isEmpty && expired.waiting.isEmpty)
                     break
                 }
-                let lateInFlight = inFlight.filter { $0.value.deadline.time <= time }
+                let lateInFlight = inFlight.filter { $0.value.request.deadline.time <= time }
                 #expect(Set(expired.inFlight.map(\.id)) == Set(lateInFlight.keys))
                 let lateWaiting = waiting.filter { !$0.isDone && $0.sendBy <= time }
                 #expect(expired.waiting.map(ObjectIdentifier.init) == lateWaiting.map(ObjectIdentifier.init))
@@ -99,9 +105,7 @@ import ZeroMQ
         var calls = PendingCalls()
         var ids: Set<UInt64> = []
         for _ in 0..<10_000 {
-            calls.wait(ClientCall(
-                method: 1, deadline: Deadline(MonotonicTime(nanoseconds: .max)), sendBy: MonotonicTime(nanoseconds: .max), payload: Frame(),
-                extensions: []))
+            calls.wait(attempt(deadline: .max, sendBy: .max))
             let id = calls.reserveID()
             calls.didSend(id: id)
             ids.insert(id)
