@@ -50,10 +50,11 @@ extension Connection {
     mutating func end(_ header: FrameHeader, _ payload: Frame) {
         guard let call = calls.take(id: header.id) else { return }
         if call.request.wantsTimings { call.answeredAt = .now }
-        if header.extensionLength > 0, let defect = readExtensions(for: call) {
+        let defect = header.extensionLength > 0 ? readExtensions(for: call) : nil
+        // What they say may change what the payload means. A failure is told by the header already.
+        if let defect, header.status == .ok {
             return call.end(.failure(.final(RPCError(
-                .internalError, reason: "MALFORMED_RESPONSE", "the response's extensions cannot be read: \(defect)",
-                disposition: header.disposition))))
+                .internalError, reason: "MALFORMED_RESPONSE", "the response's extensions cannot be read: \(defect)"))))
         }
         guard header.status != .ok else {
             budget.succeed()
@@ -105,8 +106,15 @@ extension Connection {
     }
 
     mutating func openSession(_ payload: Frame) {
+        guard case .greeting = phase else { return }
         do throws(DecodingError) {
             let ack = try Runtime.HelloAck(serializedBytes: payload.unsafeBytes)
+            guard ack.version == Int32(FrameHeader.version) else {
+                return refuse(RPCError(
+                    .internalError, reason: "MALFORMED_RESPONSE",
+                    "the server's HELLO_ACK is for version \(ack.version), and this client said HELLO for \(FrameHeader.version)",
+                    disposition: .notExecuted))
+            }
             phase = .ready(SessionTerms(
                 maxInFlight: min(PendingCalls.maxInFlight, max(1, Int(ack.limits?.maxInFlight ?? 1))),
                 maxRequestBytes: Int(ack.limits?.maxRequestBytes ?? 0)))

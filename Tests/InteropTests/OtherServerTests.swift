@@ -21,8 +21,11 @@ struct OtherServerTests {
         ("foreign-details", .aborted, "NEW_REASON", .executed),
         ("protocol-error", .invalidArgument, "MALFORMED_HEADER", .notExecuted),
         ("protocol-error-ok", .unknown, "MALFORMED_HEADER", .notExecuted),
+        ("critical-tlv", .internalError, "MALFORMED_RESPONSE", .executed),
+        ("cut-tlv", .internalError, "MALFORMED_RESPONSE", .executed),
         ("failure-with-critical-tlv", .notFound, "NEW_REASON", .executed),
         ("critical-flag", .deadlineExceeded, "DEADLINE_EXCEEDED", .maybe),
+        ("another-version", .internalError, "MALFORMED_RESPONSE", .notExecuted),
         ("no-version-in-common", .unimplemented, "VERSION_UNSUPPORTED", .notExecuted),
     ] as [(String, StatusCode, String, Disposition)])
     func aCallFailsAsTheDocumentSays(at server: String, code: StatusCode, reason: String, disposition: Disposition) async throws {

@@ -55,7 +55,9 @@ class RetryState:
     def final(self, error: RPCError) -> RPCError:
         """The whole call's outcome: a last try that did not run says nothing of those before it."""
         if self._may_have_run and error.disposition == Disposition.NOT_EXECUTED:
-            return replace(error, disposition=Disposition.MAYBE)
+            error = replace(error, disposition=Disposition.MAYBE)
+        if self.sent > 1:
+            error = replace(error, metadata={**error.metadata, "attempts": str(self.sent)})
         return error
 
 

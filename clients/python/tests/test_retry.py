@@ -49,7 +49,9 @@ class RetryTests(unittest.TestCase):
     def test_the_outcome_does_not_forget_a_try_that_may_have_run(self):
         state = RetryState(RetryPolicy(max_attempts=2), True)
         self.assertIsNotNone(state.wait(failure(disposition=MAYBE), 5, True))
-        self.assertEqual(state.final(failure()).disposition, MAYBE)
+        state.sent = 2
+        final = state.final(failure())
+        self.assertEqual((final.disposition, final.metadata), (MAYBE, {"attempts": "2"}))
 
     def test_the_budget_stops_at_half_and_comes_back_by_successes(self):
         budget = RetryBudget()
