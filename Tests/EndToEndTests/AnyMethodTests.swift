@@ -113,6 +113,27 @@ extension EndToEnd {
             }
         }
 
+        @Test func explainTellsWhereTheTimeWent() async throws {
+            try await withServer { shell in
+                let table = try await shell.run("products", "get", "x", "--explain")
+                #expect(table.output.hasPrefix("ID"))
+                let lines = table.errors.split(separator: "\n")
+                #expect(lines.first == "CatalogService/GetProduct at \(shell.environment["ORDERWIRE_SERVER"] ?? ""), 1 try", "\(table.errors)")
+                let stages = lines.dropFirst(2).map { $0.split(separator: " ").first }
+                #expect(stages == ["round", "queued", "decoded", "handler", "database", "encoded", "on"])
+
+                let json = try await shell.run("call", "GetProduct", "--explain", "-o", "json")
+                let explained = try #require(try JSON(json.errors)["explain"])
+                #expect(explained.string("method") == "orderwire.catalog.v1.CatalogService/GetProduct")
+                for number in ["attempts", "roundTripMicroseconds", "queuedMicroseconds", "handlerMicroseconds", "databaseMicroseconds"] {
+                    #expect(explained[number] != nil, "\(number)")
+                }
+                // A call that fails is explained, too.
+                let late = try await shell.run("call", "ListProducts", "--timeout", "100ms", "--explain", "-o", "jsonl")
+                #expect(late.end == .exited(68) && late.errors.contains(#"{"explain":"#), "\(late.errors)")
+            }
+        }
+
         /// Runs `body` beside a server of the catalogue's API that knows any product, by its metadata, and lists none in time.
         private func withServer(_ body: (Shell) async throws -> Void) async throws {
             let endpoint = ServerProcess.freeEndpoint()
