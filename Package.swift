@@ -135,7 +135,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal"], swiftSettings: strict),
-        .testTarget(name: "OrderwireTests", dependencies: ["orderwire"], swiftSettings: strict),
+        .testTarget(name: "OrderwireTests", dependencies: ["orderwire", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",

@@ -30,19 +30,7 @@ struct Describe: ClientCommand {
         let shown = try entries(description)
         let stream = StandardStream.output
         switch connection.output.format {
-        case .table:
-            var text = ProtoText(width: stream.width, hasColour: stream.hasColour)
-            for entry in shown {
-                text.gap()
-                switch entry {
-                case .service(let service): text.write(service)
-                case .method(let method, let service):
-                    text.write(method, of: service, description.method("\(service.fullName)/\(method.name)"))
-                case .message(let message): text.write(message)
-                case .enumeration(let value): text.write(value)
-                }
-            }
-            stream.write(text.text)
+        case .table: stream.write(description.text(of: shown, width: stream.width, hasColour: stream.hasColour))
         case .json: stream.write(JSONValue.array(shown.map(\.json)).text(isPretty: true) + "\n")
         case .jsonl, .csv: stream.write(shown.map { $0.json.text() + "\n" }.joined())
         }
@@ -53,16 +41,5 @@ struct Describe: ClientCommand {
         let entry = try ShortName.find(name, among: description.entries, kind: "service, method, message or enum")
         guard case .method(let method, _) = entry else { return [entry] }
         return [entry] + [method.request, method.response].compactMap(description.type)
-    }
-}
-
-extension ServerDescription.Entry {
-    fileprivate var json: JSONValue {
-        switch self {
-        case .service(let service): JSONValue(service)
-        case .method(let method, let service): JSONValue(method, of: service)
-        case .message(let message): JSONValue(message)
-        case .enumeration(let value): JSONValue(value)
-        }
     }
 }

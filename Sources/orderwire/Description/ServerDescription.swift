@@ -21,13 +21,18 @@ struct ServerDescription {
     /// Asks the server.
     init(_ connection: Connection) async throws(RPCError) {
         let response = try await connection.runtime.describe(.init(), options: connection.callOptions)
-        methods = response.methods
         do throws(DecodingError) {
-            entries = try SchemaFile.read(fileDescriptorSet: response.fileDescriptorSet).flatMap(Self.entries)
+            try self.init(response)
         } catch {
             throw RPCError(
                 .internalError, reason: "MALFORMED_RESPONSE", "the server's description of its files cannot be read: \(error)")
         }
+    }
+
+    /// Reads what a server told. It may be a hostile one.
+    init(_ response: Runtime.DescribeResponse) throws(DecodingError) {
+        methods = response.methods
+        entries = try SchemaFile.read(fileDescriptorSet: response.fileDescriptorSet).flatMap(Self.entries)
     }
 
     private static func entries(_ file: SchemaFile) -> [(fullName: String, value: Entry)] {
@@ -55,4 +60,31 @@ struct ServerDescription {
 
     /// The message or enum of this full name.
     func type(_ fullName: String) -> Entry? { entries.first { $0.fullName == fullName }?.value }
+
+    /// The entries as a .proto file has them, for people.
+    func text(of entries: [Entry], width: Int?, hasColour: Bool) -> String {
+        var text = ProtoText(width: width, hasColour: hasColour)
+        for entry in entries {
+            text.gap()
+            switch entry {
+            case .service(let service): text.write(service)
+            case .method(let method, let service): text.write(method, of: service, self.method("\(service.fullName)/\(method.name)"))
+            case .message(let message): text.write(message)
+            case .enumeration(let value): text.write(value)
+            }
+        }
+        return text.text
+    }
+}
+
+extension ServerDescription.Entry {
+    /// For programs.
+    var json: JSONValue {
+        switch self {
+        case .service(let service): JSONValue(service)
+        case .method(let method, let service): JSONValue(method, of: service)
+        case .message(let message): JSONValue(message)
+        case .enumeration(let value): JSONValue(value)
+        }
+    }
 }
