@@ -126,7 +126,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "InteropTests",
-            dependencies: ["RPCClient", "ProtoEcho", "EmbeddedMongoDB", "TestSupport", "runtime-peer", "orderwire"], swiftSettings: strict),
+            dependencies: ["RPCClient", "ProtoEcho", "ShopClient", "EmbeddedMongoDB", "TestSupport", "runtime-peer", "orderwire"], swiftSettings: strict),
         .testTarget(
             name: "ShopTests",
             dependencies: [

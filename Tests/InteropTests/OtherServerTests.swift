@@ -2,6 +2,7 @@ import EmbeddedMongoDB
 import ProtoEcho
 import RPC
 import RPCClient
+import ShopClient
 import TestSupport
 import Testing
 
@@ -31,6 +32,22 @@ struct OtherServerTests {
     func aCallFailsAsTheDocumentSays(at server: String, code: StatusCode, reason: String, disposition: Disposition) async throws {
         let error = try #require(try await outcome(at: server))
         #expect(error.code == code && error.reason == reason && error.disposition == disposition, "\(error)")
+    }
+
+    /// Events with gaps, repetitions and news in them: see stub_shop.py.
+    @Test func aSubscriberFindsItsWay() async throws {
+        let port = PortPicker.free()
+        let stub = try Python(["--serve", "completions", "\(port)"])
+        defer { stub.stop() }
+        try stub.waitUntilReady()
+        let channel = try Channel(to: "tcp://127.0.0.1:\(port)", name: "tester")
+        defer { channel.close() }
+        var seen: [Int64] = []
+        for try await completion in CompletionFeed(channel, group: "g", after: 0) {
+            seen.append(completion.sequence)
+            if seen.count == 5 { break }
+        }
+        #expect(seen == [1, 2, 3, 4, 6])
     }
 
     /// Why a call to a stub server fails; nil where it returns what was sent.

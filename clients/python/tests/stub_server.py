@@ -120,7 +120,11 @@ class Stub:
 
 
 if __name__ == "__main__":
-    stub = Stub(sys.argv[1], int(sys.argv[2]))
+    if sys.argv[1] == "completions":
+        from .stub_shop import StubShop
+        stub = StubShop(int(sys.argv[2]))
+    else:
+        stub = Stub(sys.argv[1], int(sys.argv[2]))
     # No orphan outlives its test, whose end of this pipe closes with it.
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
     print("ready", flush=True)

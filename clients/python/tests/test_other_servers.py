@@ -5,7 +5,7 @@ import unittest
 import orderwire
 from orderwire.echo.v1 import echo_service_pb2
 
-from . import stub_server
+from . import stub_server, stub_shop
 from .support import PATIENCE, free_port
 
 ECHO = echo_service_pb2.DESCRIPTOR.services_by_name["EchoService"]
@@ -19,6 +19,18 @@ class OtherServerTests(unittest.TestCase):
                 stub = stub_server.Stub(scenario, port)
                 threading.Thread(target=stub.serve, daemon=True).start()
                 self.assertEqual(self.outcome(port, 1.0 if scenario == "critical-flag" else PATIENCE), expected)
+
+    def test_a_subscriber_finds_its_way_through_gaps_repetitions_and_news(self):
+        port = free_port()
+        shop = stub_shop.StubShop(port)
+        self.addCleanup(shop.close)
+        threading.Thread(target=shop.serve, daemon=True).start()
+        with orderwire.Channel(f"tcp://127.0.0.1:{port}", name="tester", timeout=PATIENCE, connect_timeout=PATIENCE) as channel:
+            completions = orderwire.completions(channel, "g", after=0)
+            seen = [next(completions).sequence for _ in stub_shop.SEEN]
+            completions.close()
+        self.assertEqual(seen, stub_shop.SEEN)
+        self.assertEqual(sorted(shop.acked), [1, 2, 2, 3, 4])  # the repetition once more, the last one not yet
 
     def outcome(self, port, timeout):
         with orderwire.Channel(f"tcp://127.0.0.1:{port}", name="tester", connect_timeout=PATIENCE) as channel:
