@@ -160,8 +160,14 @@ extension EndToEnd {
         @Test func itsFaceWithoutAServer() async throws {
             let version = try await Program.run(["version"])
             #expect(version.end == .exited(0) && version.output.hasPrefix("orderwire "))
-            let help = try await Program.run(["orders", "submit", "--help"])
-            #expect(help.end == .exited(0) && help.output.contains("Examples:"))
+            let verbs = [
+                [], ["serve"], ["products"], ["products", "list"], ["products", "get"], ["products", "import"], ["orders"], ["orders", "submit"],
+                ["orders", "get"], ["orders", "wait"], ["orders", "watch"], ["call"], ["list"], ["describe"], ["health"], ["completion"],
+            ]
+            for verb in verbs {
+                let help = try await Program.run(verb + ["--help"])
+                #expect(help.end == .exited(0) && help.lines.dropFirst().first == "Examples:", "\(verb): \(help.output)")
+            }
             for shell in ["bash", "zsh", "fish"] {
                 let script = try await Program.run(["completion", shell])
                 #expect(script.end == .exited(0) && script.output.contains("CatalogService/ListProducts"), "\(shell)")

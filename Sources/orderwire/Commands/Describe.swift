@@ -5,7 +5,7 @@ import Terminal
 /// `orderwire describe`
 struct Describe: ClientCommand {
     static let configuration = CommandConfiguration(
-        commandName: "describe", abstract: "Show services, methods and messages of a server as its .proto files have them.",
+        commandName: "describe", abstract: "Show services, methods and messages as .proto files do.",
         discussion: """
             Examples:
               orderwire describe

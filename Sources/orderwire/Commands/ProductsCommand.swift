@@ -4,5 +4,11 @@ import ArgumentParser
 struct ProductsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "products", abstract: "Look at the catalogue, and fill it.",
+        discussion: """
+            Examples:
+              orderwire products import products.csv
+              orderwire products list --category rock --order-by "price desc"
+              orderwire products get chinook-1 -o json
+            """,
         subcommands: [ProductsList.self, ProductsGet.self, ProductsImport.self])
 }
