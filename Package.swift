@@ -107,7 +107,7 @@ let package = Package(
             name: "bench-codec", dependencies: ["ProtoEcho", "ProtoShop", "Protobuf"], path: "bench/codec", swiftSettings: strict),
 
         // Tests. TestSupport holds what several of them need.
-        .target(name: "TestSupport", dependencies: ["EmbeddedMongoDB", "MongoDB"], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["EmbeddedMongoDB", "MongoDB", "ProtoRuntime"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MongoDBTests", dependencies: ["MongoDB", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "EmbeddedMongoDBTests", dependencies: ["EmbeddedMongoDB", "MongoDB", "TestSupport"], swiftSettings: strict),

@@ -3,11 +3,13 @@ internal import CMongoC
 /// Many different statements on one collection, sent together. Collect, then execute once.
 package struct BulkWrite: ~Copyable, ~Escapable {
     private let handle: OpaquePointer
+    private let timeouts: Timeouts
     package private(set) var count = 0
 
     @_lifetime(immortal)
-    init(stealing handle: OpaquePointer) {
+    init(stealing handle: OpaquePointer, timeouts: Timeouts) {
         self.handle = handle
+        self.timeouts = timeouts
     }
 
     deinit {
@@ -57,9 +59,10 @@ package struct BulkWrite: ~Copyable, ~Escapable {
     }
 
     /// Sends all statements. Refusals come back by index, as from `insertMany`. libmongoc has no `maxTimeMS` for bulk
-    /// writes, so only the socket's timeout bounds it.
-    package consuming func execute() throws(MongoError) -> WriteResult {
+    /// writes, so only the socket's timeout bounds it; it is not begun where no time is left.
+    package consuming func execute(timeLimit: Duration? = nil) throws(MongoError) -> WriteResult {
         guard count > 0 else { return WriteResult() }
+        try timeouts.check(remaining: timeLimit)
         return try withReply { reply, error in
             mongoc_bulk_operation_execute(handle, reply, error) != 0
         } read: { (succeeded, reply, error) throws(MongoError) in
@@ -98,6 +101,6 @@ extension Collection {
         guard let bulk = mongoc_collection_create_bulk_operation_with_opts(handle, options.bson) else {
             preconditionFailure("libmongoc reports a bulk write's wrong options at its execution")
         }
-        return tied(BulkWrite(stealing: bulk), to: self)
+        return tied(BulkWrite(stealing: bulk, timeouts: timeouts), to: self)
     }
 }

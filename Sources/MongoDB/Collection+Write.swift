@@ -37,7 +37,7 @@ extension Collection {
         if isInTransaction {
             return try runUpdate(filter, update, multi: false, upsert: upsert, hint: hint, timeLimit: timeLimit)
         }
-        let options = try statementOptions(upsert: upsert, hint: hint)
+        let options = try statementOptions(upsert: upsert, hint: hint, timeLimit)
         return try write(filter, update.body) { filter, update, reply, error in
             mongoc_collection_update_one(handle, filter, update, options.bson, reply, error)
         }
@@ -60,7 +60,7 @@ extension Collection {
             return try runUpdate(
                 filter, Update(replacement), multi: false, upsert: upsert, hint: nil, timeLimit: timeLimit)
         }
-        let options = try statementOptions(upsert: upsert, hint: nil)
+        let options = try statementOptions(upsert: upsert, hint: nil, timeLimit)
         return try write(filter, replacement) { filter, replacement, reply, error in
             mongoc_collection_replace_one(handle, filter, replacement, options.bson, reply, error)
         }
@@ -70,7 +70,7 @@ extension Collection {
     @discardableResult
     package func deleteOne(_ filter: Document, timeLimit: Duration? = nil) throws(MongoError) -> WriteResult {
         if isInTransaction { return try runDelete(filter, limit: 1, timeLimit: timeLimit) }
-        let options = try statementOptions(upsert: false, hint: nil)
+        let options = try statementOptions(upsert: false, hint: nil, timeLimit)
         return try write(filter, filter) { filter, _, reply, error in
             mongoc_collection_delete_one(handle, filter, options.bson, reply, error)
         }
@@ -83,8 +83,9 @@ extension Collection {
     }
 
     /// libmongoc retries one statement after a network error, if its own helper sends it; that helper takes no time
-    /// limit, so the socket's timeout bounds it.
-    private func statementOptions(upsert: Bool, hint: String?) throws(MongoError) -> CommandOptions {
+    /// limit, so the socket's timeout bounds it, and here is only seen to it that there is time left.
+    private func statementOptions(upsert: Bool, hint: String?, _ timeLimit: Duration?) throws(MongoError) -> CommandOptions {
+        try timeouts.check(remaining: timeLimit)
         let options = try CommandOptions(session: session)
         if upsert { options.append("upsert", true) }
         options.append("hint", hint)

@@ -40,9 +40,13 @@ package struct Timeouts: Sendable, Equatable {
     ///
     /// Throws `.timeout` when nothing is left, as 0 would mean "no limit" to MongoDB.
     package func maxTimeMilliseconds(remaining: Duration?) throws(MongoError) -> Int64 {
-        let limit = min(remaining ?? maxTime, maxTime)
-        guard limit > .zero else { throw MongoError(.timeout, "no time was left to begin the operation") }
-        return max(1, limit.wholeMilliseconds)
+        try check(remaining: remaining)
+        return max(1, min(remaining ?? maxTime, maxTime).wholeMilliseconds)
+    }
+
+    /// Asked before every command: throws `.timeout`, which has changed nothing, when nothing is left.
+    func check(remaining: Duration?) throws(MongoError) {
+        if let remaining, remaining <= .zero { throw MongoError(.timeout, "no time was left to begin the operation") }
     }
 }
 

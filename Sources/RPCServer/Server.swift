@@ -1,4 +1,5 @@
 public import Logging
+package import ProtoRuntime
 public import RPC
 import Synchronization
 import ZeroMQ
@@ -44,7 +45,8 @@ public final class Server: Sendable {
             counters: counters, version: configuration.version, limits: configuration.limits)
         let all = services + [introspection.health, introspection.runtime]
         methods = try MethodTable(all)
-        dispatcher = Dispatcher(policies: methods.policies, workers: configuration.workers)
+        dispatcher = Dispatcher(
+            policies: methods.policies, workers: configuration.workers, reserved: ServerConfiguration.reservedWorkers)
         epoch = configuration.epoch
         introspection.attach(methods: methods, dispatcher: dispatcher, epoch: epoch)
         self.configuration = configuration
@@ -73,7 +75,9 @@ public final class Server: Sendable {
         let frontend = SocketThread(name: "frontend") { [self] in serve(started) }
         switch started.wait() {
         case .success(let endpoints):
-            let workers = WorkerPool(count: configuration.workers, dispatcher: dispatcher, methods: methods, logger: logger)
+            let workers = WorkerPool(
+                count: configuration.workers + ServerConfiguration.reservedWorkers, dispatcher: dispatcher, methods: methods,
+                hasInterceptors: !configuration.interceptors.isEmpty, logger: logger)
             state.withLock { $0 = .serving(Running(frontend: frontend, workers: workers, endpoints: endpoints)) }
         case .failure(let error):
             frontend.join()
@@ -88,6 +92,11 @@ public final class Server: Sendable {
         do throws(ZeroMQError) {
             var endpoints: [String] = []
             let socket = try Frontend.listen(configuration, endpoints: &endpoints)
+            let watch = try ConnectionWatch(socket, counters: counters, logger: logger)
+            defer {
+                socket.stopMonitoring()
+                watch.join()
+            }
             var frontend = Frontend(
                 configuration: configuration, methods: methods, dispatcher: dispatcher, counters: counters, epoch: epoch,
                 inbox: frontendInbox, logger: logger)
@@ -112,7 +121,11 @@ public final class Server: Sendable {
         }
     }
 
-    /// Refuses new calls, waits up to `drainTimeout` for those in flight, says BYE, and ends all threads.
+    /// What was counted since the start: what `RuntimeService/Stats` answers.
+    package var stats: Runtime.StatsResponse { introspection.stats }
+
+    /// Refuses new calls, waits up to `drainTimeout` for those in flight, says BYE, and ends all threads. A handler that does not
+    /// return is waited for half a second more, and then left to itself: its caller has been told MAYBE.
     public func shutdown() {
         let running: Running? = state.withLock { state in
             guard case .serving(let running) = state else { return nil }
@@ -123,8 +136,11 @@ public final class Server: Sendable {
         frontendInbox.post(.drain)
         running.frontend.join()
         dispatcher.close()
-        running.workers.join()
+        let stuck = running.workers.join(atMost: Self.stuckHandlerLimit)
+        if stuck > 0 { logger.error("handlers did not return and are left behind", metadata: ["threads": "\(stuck)"]) }
     }
+
+    private static let stuckHandlerLimit = Duration.milliseconds(500)
 }
 
 /// Hands the outcome of the start from the frontend thread to the caller of `start`.

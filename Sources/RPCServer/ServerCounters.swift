@@ -11,6 +11,7 @@ enum RefusalReason: String, CaseIterable {
     case expiredOnArrival = "DEADLINE_EXCEEDED"
     case duplicateCallID = "DUPLICATE_CALL_ID"
     case malformedHeader = "MALFORMED_HEADER"
+    case metadataTooLarge = "METADATA_TOO_LARGE"
 }
 
 /// Why a frame or an answer ended without anybody being told.
@@ -23,14 +24,46 @@ enum DropReason: String, CaseIterable {
     case peerFull = "PEER_FULL"
 }
 
-/// What a server counted since its start. Written by the frontend thread; read by any.
+/// Where it was found that a call's time was over: the `place` of DEADLINE_EXCEEDED.
+enum ExpiryPlace: String, CaseIterable {
+    /// On arrival, by the frontend: it had waited too long on its way, or in a server that did not run.
+    case arrival
+    /// While it waited for a worker, by the frontend.
+    case queue
+    /// By the worker that took it: nothing is left, or less than such calls need.
+    case gathering
+    /// While its handler ran, by the frontend, which does not wait for handlers.
+    case handler
+    /// By its handler, before a command to the database, or by the database itself.
+    case database
+    /// When the handler had decided: the response is not encoded.
+    case encoding
+}
+
+/// What happened to a connection.
+enum ConnectionEvent: String, CaseIterable {
+    case accepted = "ACCEPTED"
+    /// The peer speaks ZMTP, and may speak with a ROUTER. What was accepted and never comes here is a stranger.
+    case handshakeSucceeded = "HANDSHAKE_SUCCEEDED"
+    /// A stranger, where libzmq says so: some it just disconnects.
+    case handshakeFailed = "HANDSHAKE_FAILED"
+    case authenticationFailed = "AUTHENTICATION_FAILED"
+    case disconnected = "DISCONNECTED"
+}
+
+/// What a server counted since its start. Written by the frontend thread, where it does not say otherwise; read by any.
 ///
-/// received = answered + refused + dropped + in flight.
+/// received = answered + refused + dropped + in flight. Each message that is received is counted as one of these in the
+/// same place where its fate is decided: `refuse`, `respond`, `dropForeign` and `close` are all there are.
 final class ServerCounters: Sendable {
     let received = Counter()
     let answered = Counter()
     let refused = CounterTable<RefusalReason>()
     let dropped = CounterTable<DropReason>()
+    /// Not part of the sum: at arrival they are refused, later answered or dropped.
+    let expired = CounterTable<ExpiryPlace>()
+    /// Counted by a thread of their own.
+    let connections = CounterTable<ConnectionEvent>()
     let inFlight = Counter()
     let sessions = Counter()
     /// Answers that came after the deadline had answered for them: not part of the sum above.

@@ -19,6 +19,14 @@ enum Limits {
     static let maxLines = 100
 
     // MARK: Requests
+    /// Largest request of methods that take an id or some numbers, with room for fields of later versions.
+    static let maxSmallRequest = 4 << 10
+    /// Largest ListProducts: the longest page token and category.
+    static let maxListRequest = 32 << 10
+    /// Largest SubmitOrder: 100 lines take less than 10 KiB; repeated products are merged, so there may be more.
+    static let maxOrderRequest = 64 << 10
+    /// Largest AckCompletions: 10,000 numbers of at most 10 bytes.
+    static let maxAcknowledgementRequest = 128 << 10
     /// Products of one import call: a transaction of this size takes tens of milliseconds.
     static let maxImportBatch = 1000
     /// Refused fields that are reported at once. Beyond it, more tell nobody more.

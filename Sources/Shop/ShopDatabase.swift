@@ -11,10 +11,12 @@ struct ShopDatabase: Sendable {
     /// Whether an operation whose outcome is open may have changed something.
     enum Effect: Sendable { case read, write }
 
-    /// Runs `body` with a client, for a call with this deadline.
+    /// Runs `body` with a client, for a call with this deadline. `body` hands each command the time that is left: a command that
+    /// would have none is not sent.
     func perform<Result>(
         _ effect: Effect, before deadline: Deadline, _ body: (borrowing Client) throws(MongoError) -> Result
     ) throws(RPCError) -> Result {
+        if deadline.hasPassed { throw .deadlineExceeded(at: "database", disposition: .notExecuted) }
         do throws(MongoError) {
             return try pool.withClient(body)
         } catch {

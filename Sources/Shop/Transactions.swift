@@ -22,6 +22,8 @@ enum Transactions {
             do throws(MongoError) {
                 try session.startTransaction(maxCommitTime: deadline.remaining)
                 let result = try body(session)
+                // Too late: aborted, nothing of it remains.
+                if deadline.hasPassed { throw MongoError(.timeout, "no time was left to commit") }
                 try commit(session, before: deadline, pause: pause)
                 return result
             } catch {

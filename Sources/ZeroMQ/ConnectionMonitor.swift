@@ -6,6 +6,8 @@ package struct ConnectionEvents: OptionSet, Sendable {
 
     package init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// A listener has taken a connection, of whomever.
+    package static let accepted = ConnectionEvents(rawValue: ZMQ_EVENT_ACCEPTED)
     /// The peer is through the handshake: messages can flow.
     package static let handshakeSucceeded = ConnectionEvents(rawValue: ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
     /// The connection is gone.
@@ -15,6 +17,8 @@ package struct ConnectionEvents: OptionSet, Sendable {
         rawValue: ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
     /// The peer's credentials were refused.
     package static let authenticationFailed = ConnectionEvents(rawValue: ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+    /// No more events will come.
+    package static let monitorStopped = ConnectionEvents(rawValue: ZMQ_EVENT_MONITOR_STOPPED)
 }
 
 /// Reads what a monitored socket publishes. Belongs to one thread, which must read it promptly.

@@ -54,6 +54,14 @@ extension Socket {
         }
     }
 
+    /// The send high-water mark, as libzmq has it.
+    package func sendHighWaterMark() throws(ZeroMQError) -> Int {
+        var value: Int32 = 0
+        var count = MemoryLayout<Int32>.size
+        if zmq_getsockopt(handle, ZMQ_SNDHWM, &value, &count) != 0 { throw .last("read send high-water mark") }
+        return Int(value)
+    }
+
     package func set(_ option: BytesOption, _ value: String) throws(ZeroMQError) {
         var text = value
         let result = text.withUTF8 { zmq_setsockopt(handle, option.constant, $0.baseAddress, $0.count) }

@@ -40,4 +40,23 @@ package final class SocketThread: @unchecked Sendable {
         let result = pthread_join(thread, nil)
         precondition(result == 0, "cannot join thread: errno \(result)")
     }
+
+    /// Waits until the body has returned, at most for `limit`. Once, and never from the thread itself.
+    ///
+    /// - Returns: false where it has not: then the thread goes on, and cleans up after itself should it ever end.
+    package func join(atMost limit: Duration) -> Bool {
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let (seconds, attoseconds) = max(limit, .zero).components
+        end.tv_sec += Int(seconds)
+        end.tv_nsec += Int(attoseconds / 1_000_000_000)
+        if end.tv_nsec >= 1_000_000_000 { (end.tv_sec, end.tv_nsec) = (end.tv_sec + 1, end.tv_nsec - 1_000_000_000) }
+        let result = pthread_clockjoin_np(thread, nil, CLOCK_MONOTONIC, &end)
+        if result == ETIMEDOUT {
+            pthread_detach(thread)
+            return false
+        }
+        precondition(result == 0, "cannot join thread: errno \(result)")
+        return true
+    }
 }

@@ -89,6 +89,31 @@ import ZeroMQ
     }
 }
 
+/// A handler that does not return keeps nobody from ending.
+@Suite(.blocking) struct StuckHandlerTests {
+    @Test func shuttingDownDoesNotWaitForAStuckHandler() async throws {
+        let entered = Gate()
+        let release = Semaphore()
+        let server = try RunningServer.start(EchoHandlers(.unary { (request, _) throws(RPCError) in
+            entered.open()
+            release.wait()
+            return Echo.EchoResponse(payload: request.payload)
+        }), drainTimeout: .milliseconds(300))
+        let channel = try server.channel()
+        defer { channel.close() }
+        let call = Task { await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(60)) } }
+        await entered.wait()
+        let before = MonotonicTime.now
+        server.stop()
+        // The time to drain, the time for a handler to return, and room for a busy machine.
+        #expect(MonotonicTime.now.microseconds(since: before) < 5_000_000)
+        let error = await call.value
+        #expect(error?.reason == "SHUTTING_DOWN" && error?.disposition == .maybe)
+        // It returns to an empty house.
+        release.signal()
+    }
+}
+
 /// Handlers that are held up: what is over is not kept, and what is too much is refused.
 @Suite struct BacklogTests {
     /// With the one worker held up, calls expire in the queue: they leave it, payload and all, so that their number and their

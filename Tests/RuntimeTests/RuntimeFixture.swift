@@ -6,6 +6,7 @@ import RPCServer
 import Synchronization
 import EmbeddedMongoDB
 import TestSupport
+import Testing
 
 /// The echo service with handlers that a test chooses.
 struct EchoHandlers: Echo.EchoService.Handlers {
@@ -17,19 +18,21 @@ struct EchoHandlers: Echo.EchoService.Handlers {
     static let plain = EchoHandlers(.unary { (request, _) throws(RPCError) in Echo.EchoResponse(payload: request.payload) })
 }
 
-/// A server on a port of its own. Stopped by `stop`.
+/// A server on a port of its own. Ended by `stop`.
 struct RunningServer {
     let server: Server
     var endpoint: String { server.endpoints[0] }
 
     static func start(
         _ services: any Service..., workers: Int = 4, limits: ServerLimits = ServerLimits(), drainTimeout: Duration = .seconds(8),
-        listen: String? = nil, databaseTime: @escaping @Sendable () -> Duration = { .zero }
+        listen: String? = nil, databaseTime: @escaping @Sendable () -> Duration = { .zero },
+        interceptors: [any Interceptor] = []
     ) throws -> RunningServer {
         let endpoint = listen ?? "tcp://127.0.0.1:\(PortPicker.free())"
         var configuration = ServerConfiguration(
             listen: [endpoint], workers: workers, limits: limits, heartbeatInterval: .milliseconds(500), drainTimeout: drainTimeout)
         configuration.databaseTime = databaseTime
+        configuration.interceptors = interceptors
         let server = try Server(configuration: configuration, services: services, logger: Logger(label: "test"))
         try server.start()
         return RunningServer(server: server)
@@ -39,7 +42,12 @@ struct RunningServer {
         try Channel(to: endpoint, name: name, configuration: configuration)
     }
 
-    func stop() { server.shutdown() }
+    /// Ends the server, which then has to have accounted for all that it ever received.
+    func stop(sourceLocation: SourceLocation = #_sourceLocation) {
+        server.shutdown()
+        expectNothingLost(server.stats, sourceLocation: sourceLocation)
+        #expect(server.stats.inFlightCount == 0, "\(server.stats)", sourceLocation: sourceLocation)
+    }
 }
 
 extension ChannelConfiguration {

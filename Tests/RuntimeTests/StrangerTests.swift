@@ -53,6 +53,13 @@ import ZeroMQ
         #expect(!bytes.contains([0x5A, 0xD1]))
         try await server.expectSound()
         #expect(try await server.stats().droppedCounts.isEmpty)
+        // Nobody answers a stranger, but the operator can see that there was one.
+        var counts: [String: Int64] = [:]
+        let isCounted = try await eventually {
+            counts = try await server.stats().connectionCounts
+            return counts["ACCEPTED", default: 0] > counts["HANDSHAKE_SUCCEEDED", default: 0]
+        }
+        #expect(isCounted, "\(counts)")
     }
 
     /// Half a thousand strangers that say nothing delay nobody.

@@ -269,7 +269,11 @@ extension Runtime.StatsRequest {
 
 extension Runtime {
     /// StatsResponse holds the counters since the start. Numbers only grow unless their comment says otherwise.
-    /// received = answered + refused + dropped + in flight, but for what happens while they are read.
+    ///
+    /// Nothing gets lost without being counted: received_count = answered_count + all of refused_counts + all of dropped_counts +
+    /// in_flight_count, but for what happens while they are read. Every call that was received is in one of them, once. What ended
+    /// because its time was over is in expired_counts as well, which is no part of the sum: "arrival" is among the refused, all others
+    /// among the answered, or the dropped where the answer could not be delivered.
     public struct StatsResponse: Message {
         /// When the server started.
         public var startTime: WellKnown.Timestamp? = nil
@@ -281,7 +285,7 @@ extension Runtime {
         public var sessionCount: Int32 = 0
         /// Requests that were read, and messages that are none but were refused or dropped.
         public var receivedCount: Int64 = 0
-        /// Calls that got an answer from a handler, or from the deadline.
+        /// Calls that were admitted and got an answer: of a handler, an interceptor, the deadline, CANCEL, or the server's end.
         public var answeredCount: Int64 = 0
         /// Calls refused before a handler saw them, by reason.
         public var refusedCounts: [String: Int64] = [:]
@@ -291,6 +295,12 @@ extension Runtime {
         public var inFlightCount: Int32 = 0
         /// One entry a method that was called at least once, sorted by name.
         public var methods: [Runtime.MethodStats] = []
+        /// Calls that ended because their time was over, by the place where that was found: arrival, queue, gathering, handler,
+        /// database, encoding.
+        public var expiredCounts: [String: Int64] = [:]
+        /// What happened to connections: ACCEPTED, HANDSHAKE_SUCCEEDED, HANDSHAKE_FAILED (where ZeroMQ says so), AUTHENTICATION_FAILED,
+        /// DISCONNECTED. What was accepted and did not succeed in the handshake was a stranger that does not speak ZMTP.
+        public var connectionCounts: [String: Int64] = [:]
 
         /// The message with every field at its default.
         public init() {}
@@ -306,7 +316,9 @@ extension Runtime {
             refusedCounts: [String: Int64] = [:],
             droppedCounts: [String: Int64] = [:],
             inFlightCount: Int32 = 0,
-            methods: [Runtime.MethodStats] = []
+            methods: [Runtime.MethodStats] = [],
+            expiredCounts: [String: Int64] = [:],
+            connectionCounts: [String: Int64] = [:]
         ) {
             self.startTime = startTime
             self.version = version
@@ -318,6 +330,8 @@ extension Runtime {
             self.droppedCounts = droppedCounts
             self.inFlightCount = inFlightCount
             self.methods = methods
+            self.expiredCounts = expiredCounts
+            self.connectionCounts = connectionCounts
         }
     }
 }
@@ -342,6 +356,8 @@ extension Runtime.StatsResponse {
         self.droppedCounts = CValue.map(c.pointee.dropped_counts, c.pointee.n_dropped_counts) { (CValue.string($0.key), $0.value) }
         self.inFlightCount = c.pointee.in_flight_count
         self.methods = CValue.array(c.pointee.methods, c.pointee.n_methods) { CValue.message($0) ?? Runtime.MethodStats() }
+        self.expiredCounts = CValue.map(c.pointee.expired_counts, c.pointee.n_expired_counts) { (CValue.string($0.key), $0.value) }
+        self.connectionCounts = CValue.map(c.pointee.connection_counts, c.pointee.n_connection_counts) { (CValue.string($0.key), $0.value) }
     }
 
     /// Fills the C struct of this message's type.
@@ -372,6 +388,20 @@ extension Runtime.StatsResponse {
         c.pointee.n_methods = self.methods.count
         c.pointee.methods = try arena.array(self.methods, "methods") { element throws(EncodingError) in
             try arena.message(element)
+        }
+        c.pointee.n_expired_counts = self.expiredCounts.count
+        c.pointee.expired_counts = try arena.map(self.expiredCounts, "expired_counts", by: <) {
+            entry, key, value throws(EncodingError) in
+            orderwire__runtime__v1__stats_response__expired_counts_entry__init(entry)
+            entry.pointee.key = try arena.string(key)
+            entry.pointee.value = value
+        }
+        c.pointee.n_connection_counts = self.connectionCounts.count
+        c.pointee.connection_counts = try arena.map(self.connectionCounts, "connection_counts", by: <) {
+            entry, key, value throws(EncodingError) in
+            orderwire__runtime__v1__stats_response__connection_counts_entry__init(entry)
+            entry.pointee.key = try arena.string(key)
+            entry.pointee.value = value
         }
     }
 }

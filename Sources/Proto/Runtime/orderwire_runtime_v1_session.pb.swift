@@ -156,6 +156,10 @@ extension Runtime {
         public var maxRequestBytes: Int32 = 0
         /// Largest response payload in bytes that the server sends.
         public var maxResponseBytes: Int32 = 0
+        /// Largest number of metadata pairs in a request.
+        public var maxMetadataCount: Int32 = 0
+        /// Largest number of bytes of all keys and values of a request's metadata.
+        public var maxMetadataBytes: Int32 = 0
 
         /// The message with every field at its default.
         public init() {}
@@ -164,11 +168,15 @@ extension Runtime {
         public init(
             maxInFlight: Int32 = 0,
             maxRequestBytes: Int32 = 0,
-            maxResponseBytes: Int32 = 0
+            maxResponseBytes: Int32 = 0,
+            maxMetadataCount: Int32 = 0,
+            maxMetadataBytes: Int32 = 0
         ) {
             self.maxInFlight = maxInFlight
             self.maxRequestBytes = maxRequestBytes
             self.maxResponseBytes = maxResponseBytes
+            self.maxMetadataCount = maxMetadataCount
+            self.maxMetadataBytes = maxMetadataBytes
         }
     }
 }
@@ -186,6 +194,8 @@ extension Runtime.SessionLimits {
         self.maxInFlight = c.pointee.max_in_flight
         self.maxRequestBytes = c.pointee.max_request_bytes
         self.maxResponseBytes = c.pointee.max_response_bytes
+        self.maxMetadataCount = c.pointee.max_metadata_count
+        self.maxMetadataBytes = c.pointee.max_metadata_bytes
     }
 
     /// Fills the C struct of this message's type.
@@ -195,6 +205,8 @@ extension Runtime.SessionLimits {
         c.pointee.max_in_flight = self.maxInFlight
         c.pointee.max_request_bytes = self.maxRequestBytes
         c.pointee.max_response_bytes = self.maxResponseBytes
+        c.pointee.max_metadata_count = self.maxMetadataCount
+        c.pointee.max_metadata_bytes = self.maxMetadataBytes
     }
 }
 

@@ -4,18 +4,22 @@ public import Protobuf
 ///
 /// There is one primitive underneath: a handler gets calls, and answers each of them once. The factory methods are ways to
 /// say which calls. Bodies run on a worker thread of the server and may block.
+///
+/// All of them take a `priority`, and `maxRequestBytes`: larger request payloads are refused unread (nil: the server's limit).
 public struct Handler<Request: Message, Response: Message>: Sendable {
     let policy: DispatchPolicy
+    let maxRequestBytes: Int?
     let handle: @Sendable ([any IncomingCall]) -> Void
 
     /// One call at a time: returns the response or throws why not.
     ///
     /// - Parameter concurrency: most calls of this method that run at once.
     public static func unary(
-        concurrency: Int = .max,
+        concurrency: Int = .max, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
         _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Response
     ) -> Handler {
-        Handler(policy: DispatchPolicy(gather: .one, concurrency: concurrency)) { calls in
+        let policy = DispatchPolicy(gather: .one, concurrency: concurrency, priority: priority)
+        return Handler(policy: policy, maxRequestBytes: maxRequestBytes) { calls in
             // In a run of calls, one may have been given up while the others ran.
             for call in calls where !call.isAbandoned { answer(call, sharedWith: [], body) }
         }
@@ -23,10 +27,11 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
 
     /// One call at a time, which may be answered after the body has returned: the worker is free meanwhile.
     public static func parked(
-        concurrency: Int = .max,
+        concurrency: Int = .max, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
         _ body: @escaping @Sendable (ServerCall<Request, Response>) -> Void
     ) -> Handler {
-        Handler(policy: DispatchPolicy(gather: .one, concurrency: concurrency, mayPark: true)) { calls in
+        let policy = DispatchPolicy(gather: .one, concurrency: concurrency, mayPark: true, priority: priority)
+        return Handler(policy: policy, maxRequestBytes: maxRequestBytes) { calls in
             for call in calls {
                 let marks = StageMarks(call, and: [])
                 for call in decoded([call], marks) { body(call) }
@@ -43,10 +48,12 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     ///   - maxBytes: most payload bytes in a batch; a single larger call is a batch of its own.
     public static func gathered(
         concurrency: Int = 1, maxCalls: Int = 256, maxBytes: Int = 1 << 20,
+        priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
         _ body: @escaping @Sendable ([ServerCall<Request, Response>]) -> Void
     ) -> Handler {
-        let policy = DispatchPolicy(gather: .all, concurrency: concurrency, maxCalls: maxCalls, maxBytes: maxBytes)
-        return Handler(policy: policy) { calls in
+        let policy = DispatchPolicy(
+            gather: .all, concurrency: concurrency, maxCalls: maxCalls, maxBytes: maxBytes, priority: priority)
+        return Handler(policy: policy, maxRequestBytes: maxRequestBytes) { calls in
             let marks = StageMarks(calls)
             let batch = decoded(calls, marks)
             if !batch.isEmpty { body(batch) }
@@ -58,10 +65,11 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     /// after each of them has arrived, so nobody gets an older state than alone. Only for methods without side effects
     /// whose response is the same for everybody: the context is that of the first of them.
     public static func coalesced(
-        concurrency: Int = .max, maxCalls: Int = 1024,
+        concurrency: Int = .max, maxCalls: Int = 1024, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
         _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Response
     ) -> Handler {
-        Handler(policy: DispatchPolicy(gather: .equalPayloads, concurrency: concurrency, maxCalls: maxCalls)) { calls in
+        let policy = DispatchPolicy(gather: .equalPayloads, concurrency: concurrency, maxCalls: maxCalls, priority: priority)
+        return Handler(policy: policy, maxRequestBytes: maxRequestBytes) { calls in
             if let first = calls.first { answer(first, sharedWith: calls.dropFirst(), body) }
         }
     }

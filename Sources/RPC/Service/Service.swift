@@ -20,6 +20,17 @@ package struct DispatchPolicy: Sendable {
     package var maxBytes: Int = .max
     /// Whether a call may stay unanswered when the handler returns.
     package var mayPark: Bool = false
+    /// Whether others go first.
+    package var priority: CallPriority = .normal
+}
+
+/// Which calls go first where not all can be carried out.
+public enum CallPriority: Sendable {
+    /// Most.
+    case normal
+    /// Before all others, and beyond the limits at which others are refused: for short calls that tell how things are, and
+    /// those that relieve the server. Not for work.
+    case high
 }
 
 /// A method with its handler, the types erased: one line of a server's method table.
@@ -28,6 +39,8 @@ public struct MethodRegistration: Sendable {
     package let id: UInt32
     package let idempotency: Idempotency
     package let policy: DispatchPolicy
+    /// Largest request payload in bytes; nil: the server's limit.
+    package let maxRequestBytes: Int?
     package let handle: @Sendable ([any IncomingCall]) -> Void
 
     public init<Request: Message, Response: Message>(
@@ -37,6 +50,7 @@ public struct MethodRegistration: Sendable {
         id = method.id
         idempotency = method.idempotency
         policy = handler.policy
+        maxRequestBytes = handler.maxRequestBytes
         handle = handler.handle
     }
 }

@@ -9,8 +9,9 @@ import ZeroMQ
 final class Call: IncomingCall, @unchecked Sendable {
     let identity: Identity
     let deadline: Deadline
-    let traceparent: String?
-    let metadata: [(key: String, value: String)]
+    /// As the caller sent them, then as interceptors changed them: the worker's, before it hands the call to the handler.
+    @exclusivity(unchecked) private(set) var traceparent: String?
+    @exclusivity(unchecked) private(set) var metadata: [(key: String, value: String)]
 
     /// Id that the client gave it.
     let id: UInt64
@@ -21,6 +22,7 @@ final class Call: IncomingCall, @unchecked Sendable {
     let method: Int
     let payload: Frame
     let stages: CallStages?
+    private let interception: Interception?
 
     private let frontend: Mailbox<FrontendInput>
     /// 0: nobody answered; 1: a handler did.
@@ -32,7 +34,7 @@ final class Call: IncomingCall, @unchecked Sendable {
     private static let neverStarts = UInt64.max
 
     /// What the handler said. Written once, by who set `isAnswered`, before the call is posted to the frontend; read there.
-    @exclusivity(unchecked) private(set) var answer = Answer(status: .unknown, disposition: .maybe, payload: nil)
+    @exclusivity(unchecked) private(set) var answer = Answer(payload: Frame())
     /// Calls with an equal payload that wait behind this one. Protected by the dispatcher's lock.
     @exclusivity(unchecked) var followers: [Call] = []
     /// Where it is in the table of calls in flight. Belongs to the frontend thread.
@@ -40,7 +42,8 @@ final class Call: IncomingCall, @unchecked Sendable {
 
     init(
         header: FrameHeader, extensions: HeaderExtension, peer: PeerID, identity: Identity, method: Int, payload: Frame,
-        arrival: MonotonicTime, deadline: Deadline, stages: CallStages? = nil, frontend: Mailbox<FrontendInput>
+        arrival: MonotonicTime, deadline: Deadline, stages: CallStages? = nil,
+        interception: Interception? = nil, frontend: Mailbox<FrontendInput>
     ) {
         self.identity = identity
         self.deadline = deadline
@@ -52,6 +55,7 @@ final class Call: IncomingCall, @unchecked Sendable {
         self.method = method
         self.payload = payload
         self.stages = stages
+        self.interception = interception
         self.frontend = frontend
     }
 
@@ -68,10 +72,30 @@ final class Call: IncomingCall, @unchecked Sendable {
         return nanoseconds == 0 || nanoseconds == Self.neverStarts ? nil : MonotonicTime(nanoseconds: nanoseconds)
     }
 
-    /// Nobody waits for the answer any more: where no worker has begun with it, none will.
-    func abandon() {
+    /// No worker will begin with it; false where one has.
+    func giveUp() -> Bool {
+        let (exchanged, original) = startedAt.compareExchange(expected: 0, desired: Self.neverStarts, ordering: .relaxed)
+        return exchanged || original == Self.neverStarts
+    }
+
+    /// Nobody waits for the answer any more, which has become `error`.
+    func abandon(_ error: RPCError) {
         abandoned.store(true, ordering: .relaxed)
-        _ = startedAt.compareExchange(expected: 0, desired: Self.neverStarts, ordering: .relaxed)
+        interception?.end(error)
+    }
+
+    /// Tells the interceptors, and takes over what they changed; false where one refused, which answers the call. The worker's.
+    func passInterceptors() -> Bool {
+        guard let interception else { return true }
+        switch interception.begin(self) {
+        case .success(let seen):
+            metadata = seen.metadata
+            traceparent = seen.traceparent
+            return true
+        case .failure(let error):
+            fail(error)
+            return false
+        }
     }
 
     var isAbandoned: Bool { abandoned.load(ordering: .relaxed) }
@@ -88,26 +112,40 @@ final class Call: IncomingCall, @unchecked Sendable {
     }
 
     func reply(_ response: some Message, sharedWith followers: ArraySlice<any IncomingCall>) {
+        let now = MonotonicTime.now
+        let isWanted = !isOver(at: now)
+        // Whoever does not wait any more is not worth the encoding.
+        let others = followers.isEmpty ? [] : followers.compactMap(Self.ours).filter { !$0.endIfOver(at: now) }
+        if !isWanted { _ = endIfOver(at: now) }
+        guard isWanted || !others.isEmpty else { return }
         let marks = StageMarks(self, and: followers)
         do throws(EncodingError) {
             marks.mark(.answered)
             let encoded = try Self.encode(response)
             marks.mark(.encoded)
-            if !followers.isEmpty { Self.reply(encoded, to: followers) }
-            answer(status: .ok, disposition: .executed, payload: encoded)
+            for call in others { call.answer(Answer(payload: encoded.sharedCopy())) }
+            if isWanted { answer(Answer(payload: encoded)) }
         } catch {
             let failure = RPCError(
                 .internalError, reason: "INTERNAL", "the response cannot be encoded: \(error.field): \(error.reason)")
-            fail(failure)
-            for follower in followers { follower.fail(failure) }
+            if isWanted { fail(failure) }
+            for call in others { call.fail(failure) }
         }
     }
 
-    private static func reply(_ encoded: Frame, to followers: ArraySlice<any IncomingCall>) {
-        for follower in followers {
-            guard let follower = follower as? Call else { preconditionFailure("a follower that this server did not make") }
-            follower.answer(status: .ok, disposition: .executed, payload: encoded.sharedCopy())
-        }
+    private static func ours(_ call: any IncomingCall) -> Call {
+        guard let call = call as? Call else { preconditionFailure("a call that this server did not make") }
+        return call
+    }
+
+    private func isOver(at now: MonotonicTime) -> Bool { isAbandoned || deadline.time <= now }
+
+    /// Ends a call whose answer would come too late; false where there is time.
+    private func endIfOver(at now: MonotonicTime) -> Bool {
+        guard isOver(at: now) else { return false }
+        // It ran: that much is certain.
+        fail(.deadlineExceeded(at: ExpiryPlace.encoding.rawValue, disposition: .executed))
+        return true
     }
 
     private static func encode(_ response: some Message) throws(EncodingError) -> Frame {
@@ -122,21 +160,40 @@ final class Call: IncomingCall, @unchecked Sendable {
 
     func fail(_ error: RPCError) {
         StageMarks(self, and: []).mark(.answered)
-        answer(status: error.code, disposition: error.disposition, payload: Frame(copying: error.statusPayload()))
+        answer(Answer(error, payload: isAbandoned ? Frame() : Frame(copying: error.statusPayload())))
     }
 
-    private func answer(status: StatusCode, disposition: Disposition, payload: Frame) {
+    private func answer(_ given: Answer) {
         guard !isAnswered.exchange(true, ordering: .relaxed) else { return }
-        answer = Answer(status: status, disposition: disposition, payload: payload)
+        answer = given
+        interception?.end(given.error)
         frontend.post(.answer(self))
     }
 }
 
 /// What a handler said.
 struct Answer: Sendable {
-    let status: StatusCode
-    let disposition: Disposition
-    let payload: Frame?
+    let error: RPCError?
+    /// Encoded, be it a response or a failure.
+    let payload: Frame
+
+    init(payload: Frame) {
+        error = nil
+        self.payload = payload
+    }
+
+    init(_ error: RPCError, payload: Frame) {
+        self.error = error
+        self.payload = payload
+    }
+
+    var status: StatusCode { error?.code ?? .ok }
+    var disposition: Disposition { error?.disposition ?? .executed }
+    /// Where it was found that the time was over, if that is what the handler said.
+    var expiryPlace: ExpiryPlace? {
+        guard let error, error.code == .deadlineExceeded else { return nil }
+        return error.metadata["place"].flatMap(ExpiryPlace.init) ?? .handler
+    }
 }
 
 /// ROUTER's automatic name of a connection: a zero byte and four bytes of a counter.

@@ -1,11 +1,45 @@
 import DequeModule
 import RPC
+import Synchronization
 import ZeroMQ
 
-/// The waiting calls of one client for one method. Protected by the dispatcher's lock.
+/// The waiting calls of one client for one method. Protected by the dispatcher's lock, where it does not say otherwise.
 final class Lane: @unchecked Sendable {
-    fileprivate var calls = Deque<Call>()
+    fileprivate var calls = Deque<Call>() {
+        didSet { published.store(calls.count, ordering: .relaxed) }
+    }
     fileprivate var isInTurn = false
+    /// How many calls are in it, for the frontend, which takes no lock for each call that arrives.
+    private let published = Atomic<Int>(0)
+    /// Calls that the frontend has admitted and not handed over yet. Belongs to the frontend thread.
+    @exclusivity(unchecked) var admitted = 0
+
+    /// Calls that wait, or are about to. The frontend's.
+    var waiting: Int { published.load(ordering: .relaxed) + admitted }
+}
+
+/// What the frontend has to know of a method's queue, without a lock: each number is right, all together may be of different moments.
+final class MethodLoad: Sendable {
+    private let turnNanoseconds = Atomic<UInt64>(0)
+    private let lanes = Atomic<Int>(0)
+    private let waiting = Atomic<Int>(0)
+    private let bytes = Atomic<Int>(0)
+
+    /// Called with the dispatcher's lock.
+    func publish(_ queue: borrowing MethodQueue) {
+        turnNanoseconds.store(queue.turnNanoseconds, ordering: .relaxed)
+        lanes.store(queue.laneCount, ordering: .relaxed)
+        waiting.store(queue.count, ordering: .relaxed)
+        bytes.store(queue.bytes, ordering: .relaxed)
+    }
+
+    /// Fills in what is known here.
+    func read(into method: inout Admission.Method) {
+        method.turnNanoseconds = turnNanoseconds.load(ordering: .relaxed)
+        method.lanes = lanes.load(ordering: .relaxed)
+        method.waiting = waiting.load(ordering: .relaxed)
+        method.waitingBytes = bytes.load(ordering: .relaxed)
+    }
 }
 
 /// The waiting calls of one method: a lane a client, served in turn, so that a client with many calls delays nobody else.
@@ -17,8 +51,14 @@ struct MethodQueue {
     private(set) var running = 0
     /// Calls that wait, followers included.
     private(set) var count = 0
+    /// Payload bytes of the calls that wait.
+    private(set) var bytes = 0
     /// What a call cost lately; at first more than any run.
     private var meanNanoseconds: UInt64 = MethodQueue.runNanoseconds
+    /// What a turn cost lately: a call, or a batch where calls are taken together; 0 where nothing is known yet.
+    private(set) var turnNanoseconds: UInt64 = 0
+    /// What batches took lately, where the handler's return is their end.
+    private var times = ExecutionTimes()
     /// Lanes with waiting calls, in the order of service.
     private var turn = Deque<Lane>()
     /// With `.equalPayloads`: the waiting call that others with its payload follow.
@@ -26,12 +66,19 @@ struct MethodQueue {
 
     init(policy: DispatchPolicy) { self.policy = policy }
 
+    /// Clients with waiting calls.
+    var laneCount: Int { turn.count }
+
+    /// Nanoseconds that nearly all batches need: a call with less time left need not begin. 0 where that is not known.
+    var neededNanoseconds: UInt64 { times.p99 }
+
     /// Whether a worker could take a batch now.
     var isReady: Bool { count > 0 && running < policy.concurrency }
 
     /// Adds a call to the lane of its client.
     mutating func append(_ call: Call, to lane: Lane) {
         count += 1
+        bytes += call.payload.count
         if policy.gather == .equalPayloads {
             let key = PayloadKey(frame: call.payload)
             if let leader = leaders[key], leader.followers.count < policy.maxCalls - 1 {
@@ -72,13 +119,15 @@ struct MethodQueue {
     mutating func removeAbandoned() {
         for lane in turn {
             lane.calls.removeAll { call in
-                let before = call.followers.count
-                call.followers.removeAll { $0.isAbandoned }
-                count -= before - call.followers.count
+                call.followers.removeAll { follower in
+                    guard follower.isAbandoned else { return false }
+                    forget(follower)
+                    return true
+                }
                 // With followers it still leads them.
                 guard call.isAbandoned, call.followers.isEmpty else { return false }
                 forgetLeader(call)
-                count -= 1
+                forget(call)
                 return true
             }
             if lane.calls.isEmpty { lane.isInTurn = false }
@@ -86,13 +135,21 @@ struct MethodQueue {
         turn.removeAll { $0.calls.isEmpty }
     }
 
-    /// A batch of `count` calls has been carried out, in so many nanoseconds.
-    mutating func finishBatch(count: Int, nanoseconds: UInt64) {
+    /// A batch is over: so many of its calls were carried out, in so many nanoseconds, and so many were not, as they had too
+    /// little time left.
+    mutating func finishBatch(count: Int, hopeless: Int = 0, nanoseconds: UInt64) {
         running -= 1
-        let each = nanoseconds / UInt64(max(1, count))
+        guard count > 0 else {
+            if hopeless > 0 { times.refuse() }
+            return
+        }
+        let each = nanoseconds / UInt64(count)
         // An eighth of the way: a batch whose worker lost its core for some milliseconds does not make cheap calls look dear,
         // and calls that are dear are noticed after one batch or two.
         meanNanoseconds = meanNanoseconds - meanNanoseconds / 8 + each / 8
+        let turn = policy.gather == .one ? each : nanoseconds
+        turnNanoseconds = turnNanoseconds == 0 ? max(1, turn) : turnNanoseconds - turnNanoseconds / 8 + turn / 8
+        if !policy.mayPark { times.add(turn) }
     }
 
     /// Calls of `.one` that a worker takes at once and carries out one after the other: as many as fit into `runNanoseconds`
@@ -114,16 +171,22 @@ struct MethodQueue {
     private mutating func remove(_ call: Call, from lane: Lane) {
         lane.calls.removeFirst()
         turn.removeFirst()
-        count -= 1
+        forget(call)
         if lane.calls.isEmpty { lane.isInTurn = false } else { turn.append(lane) }
     }
 
     private mutating func takeGroup(led leader: Call) -> [Call] {
         forgetLeader(leader)
-        count -= leader.followers.count
+        for follower in leader.followers { forget(follower) }
         let group = ([leader] + leader.followers).filter { !$0.isAbandoned }
         leader.followers = []
         return group
+    }
+
+    /// It waits no more.
+    private mutating func forget(_ call: Call) {
+        count -= 1
+        bytes -= call.payload.count
     }
 
     private mutating func forgetLeader(_ call: Call) {

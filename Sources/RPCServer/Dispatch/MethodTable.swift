@@ -7,6 +7,8 @@ struct MethodTable: Sendable {
     let files: [FileDescriptor]
     /// The names on the wire: a server has few methods, and looking through so few numbers is faster than hashing.
     private let ids: [UInt32]
+    /// What admission has to know of each method, before anything waits.
+    let admissions: [Admission.Method]
 
     /// Fails where two methods have the same name on the wire, or one is registered twice.
     init(_ services: [any Service]) throws(RPCError) {
@@ -26,6 +28,12 @@ struct MethodTable: Sendable {
         var names = Set<String>()
         self.files = services.flatMap(\.files).filter { names.insert($0.name).inserted }
         self.ids = registrations.map(\.id)
+        self.admissions = registrations.map { registration in
+            let policy = registration.policy
+            return Admission.Method(
+                priority: policy.priority, maxRequestBytes: registration.maxRequestBytes ?? .max, concurrency: policy.concurrency,
+                callsPerTurn: policy.gather == .all ? policy.maxCalls : 1)
+        }
     }
 
     subscript(_ index: Int) -> MethodRegistration { registrations[index] }

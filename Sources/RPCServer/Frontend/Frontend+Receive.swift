@@ -1,5 +1,5 @@
 import Protobuf
-import ProtoRuntime
+internal import ProtoRuntime
 import RPC
 import ZeroMQ
 
@@ -72,24 +72,32 @@ extension Frontend {
             counters.refused.add(.malformedHeader)
             return try sendProtocolError(reason: .malformedHeader, "\(error)", callID: header.id, to: peer, on: socket)
         }
-        if let (reason, error) = admissionFailure(session: session, method: method, payload: incoming.payload) {
-            return try refuse(header, reason, error, peer, on: socket)
-        }
+        if let error = metadataFailure(extensions) { return try refuse(header, .metadataTooLarge, error, peer, on: socket) }
         let deadline = self.deadline(budget: header.budget, age: age, at: now)
         guard deadline.time > now else {
-            let error = RPCError.deadlineExceeded(at: "arrival", disposition: .notExecuted)
-            return try refuse(header, .expiredOnArrival, error, peer, on: socket)
+            return try refuse(header, .expiredOnArrival, PreparedFailure.expired.onArrival, peer, on: socket)
+        }
+        if let (reason, failure) = refusal(
+            of: method, payload: incoming.payload, session: session, deadline: deadline, at: now) {
+            return try refuse(header, reason, failure, peer, on: socket)
         }
         let call = Call(
             header: header, extensions: extensions, peer: peer, identity: session.identity, method: method,
-            payload: incoming.payload, arrival: now, deadline: deadline, stages: stages(asked: header), frontend: inbox)
-        if let earlier = session.calls.updateValue(call, forKey: header.id) {
-            session.calls[header.id] = earlier
-            return try refuseDuplicate(header.id, peer, on: socket)
-        }
+            payload: incoming.payload, arrival: now, deadline: deadline, stages: stages(asked: header),
+            interception: interception(of: method), frontend: inbox)
+        guard session.insert(call) else { return try refuseDuplicate(header.id, peer, on: socket) }
         inFlight.insert(call)
         counters.inFlight.set(inFlight.count)
-        admitted.append((call, session.lanes.lane(for: method)))
+        let lane = session.lanes.lane(for: method)
+        lane.admitted += 1
+        admittedOfMethod[method].calls += 1
+        admittedOfMethod[method].bytes += call.payload.count
+        admitted.append((call, lane))
+    }
+
+    private func interception(of method: Int) -> Interception? {
+        let interceptors = configuration.interceptors
+        return interceptors.isEmpty ? nil : Interception(interceptors, method: methods[method].fullName)
     }
 
     private func stages(asked header: FrameHeader) -> CallStages? {
@@ -104,42 +112,12 @@ extension Frontend {
 
     private mutating func cancel(_ call: Call, on socket: borrowing Socket) throws(ZeroMQError) {
         guard inFlight.remove(call) else { return }
-        abandon(call)
-        let isWaiting = call.started == nil
+        let isWaiting = call.giveUp()
         let error = RPCError(
             .cancelled, reason: "CANCELLED", isWaiting ? "cancelled before it began" : "cancelled while it ran",
             disposition: isWaiting ? .notExecuted : .maybe)
+        abandon(call, error, whileWaiting: isWaiting)
         try respond(to: call, error, on: socket)
-    }
-
-    // MARK: Admission
-
-    private func admissionFailure(session: Session, method: Int, payload: Frame) -> (RefusalReason, RPCError)? {
-        if payload.count > limits.maxRequestBytes {
-            return (.messageTooLarge, RPCError(
-                .resourceExhausted, reason: RefusalReason.messageTooLarge.rawValue,
-                "the request has \(payload.count) bytes, the limit is \(limits.maxRequestBytes); send less at once",
-                disposition: .notExecuted))
-        }
-        if session.calls.count >= limits.maxInFlightPerSession {
-            return (.tooManyInFlight, overloaded(
-                .tooManyInFlight, "this session has \(session.calls.count) calls in flight, the limit is \(limits.maxInFlightPerSession)"))
-        }
-        if inFlight.count >= limits.maxInFlight || inFlight.payloadBytes + payload.count > limits.maxInFlightBytes {
-            return (.queueFull, overloaded(.queueFull, "the server has all the calls that it can hold"))
-        }
-        // Calls that are answered may wait still, so that those in flight do not bound them.
-        if methods.indices.contains(method), dispatcher.queuedCount >= limits.maxQueuedPerMethod,
-            dispatcher.queuedCount(of: method) >= limits.maxQueuedPerMethod {
-            return (.queueFull, overloaded(.queueFull, "\(limits.maxQueuedPerMethod) calls of this method wait already"))
-        }
-        return nil
-    }
-
-    private func overloaded(_ reason: RefusalReason, _ text: String) -> RPCError {
-        RPCError(
-            .resourceExhausted, reason: reason.rawValue, text + "; try again later", disposition: .notExecuted,
-            retryDelay: .milliseconds(100))
     }
 
     private var sessionUnknown: RPCError {

@@ -11,11 +11,11 @@ extension Frontend {
             counters.late.add()
             return
         }
-        let payload = answer.payload ?? Frame()
-        guard payload.count <= limits.maxResponseBytes else {
-            return try respond(to: call, responseTooLarge(payload.count), on: socket)
+        if let place = answer.expiryPlace { counters.expired.add(place) }
+        guard answer.payload.count <= limits.maxResponseBytes else {
+            return try respond(to: call, responseTooLarge(answer.payload.count), on: socket)
         }
-        try respond(to: call, answer.status, answer.disposition, payload, on: socket)
+        try respond(to: call, answer.status, answer.disposition, answer.payload, on: socket)
     }
 
     private func responseTooLarge(_ count: Int) -> RPCError {
@@ -29,10 +29,14 @@ extension Frontend {
         try respond(to: call, error.code, error.disposition, Frame(copying: error.statusPayload()), on: socket)
     }
 
+    mutating func respond(to call: Call, _ failure: PreparedFailure, on socket: borrowing Socket) throws(ZeroMQError) {
+        try respond(to: call, failure.error.code, failure.error.disposition, failure.payload, on: socket)
+    }
+
     private mutating func respond(
         to call: Call, _ status: StatusCode, _ disposition: Disposition, _ payload: Frame, on socket: borrowing Socket
     ) throws(ZeroMQError) {
-        sessions[call.peer]?.calls[call.id] = nil
+        sessions[call.peer]?.remove(call)
         counters.inFlight.set(inFlight.count)
         let now = MonotonicTime.now
         let started = call.started ?? now
@@ -53,11 +57,19 @@ extension Frontend {
     mutating func refuse(
         _ request: FrameHeader, _ reason: RefusalReason, _ error: RPCError, _ peer: PeerID, on socket: borrowing Socket
     ) throws(ZeroMQError) {
+        try refuse(request, reason, PreparedFailure(error), peer, on: socket)
+    }
+
+    mutating func refuse(
+        _ request: FrameHeader, _ reason: RefusalReason, _ failure: PreparedFailure, _ peer: PeerID, on socket: borrowing Socket
+    ) throws(ZeroMQError) {
         if sessions[peer]?.calls[request.id] != nil { return try refuseDuplicate(request.id, peer, on: socket) }
         counters.refused.add(reason)
+        if reason == .expiredOnArrival { counters.expired.add(.arrival) }
         let header = FrameHeader.response(
-            callID: request.id, epoch: epoch, queued: 0, served: 0, status: error.code, disposition: error.disposition)
-        _ = try send(header, Frame(copying: error.statusPayload()), to: peer, on: socket)
+            callID: request.id, epoch: epoch, queued: 0, served: 0, status: failure.error.code,
+            disposition: failure.error.disposition)
+        _ = try send(header, failure.payload, to: peer, on: socket)
     }
 
     /// Refuses a request with the id of a call in flight, for which a RESPONSE would be taken.

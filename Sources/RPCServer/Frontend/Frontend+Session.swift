@@ -1,5 +1,5 @@
 import Protobuf
-import ProtoRuntime
+internal import ProtoRuntime
 import RPC
 import ZeroMQ
 
@@ -10,13 +10,14 @@ extension Frontend {
     ) throws(ZeroMQError) {
         // A HELLO on a connection that has a session starts over.
         close(peer)
-        if sessions.count >= limits.maxSessions { try closeUnreachable(on: socket, at: now) }
         let identity: Identity
         do throws(RPCError) {
-            identity = try admit(try decodeHello(incoming.payload))
+            identity = try identify(try decodeHello(incoming.payload))
         } catch {
             return try send(protocolError: error, callID: 0, to: peer, on: socket)
         }
+        if tooManySessions(of: identity) != nil { try closeUnreachable(on: socket, at: now) }
+        if let error = tooManySessions(of: identity) { return try send(protocolError: error, callID: 0, to: peer, on: socket) }
         let session = sessions.open(peer: peer, id: .random(in: 1 ... .max), identity: identity, now: now)
         counters.sessions.set(sessions.count)
         let ack = Runtime.HelloAck(
@@ -51,7 +52,7 @@ extension Frontend {
         }
     }
 
-    private mutating func admit(_ hello: Runtime.Hello) throws(RPCError) -> Identity {
+    private func identify(_ hello: Runtime.Hello) throws(RPCError) -> Identity {
         let version = Int32(FrameHeader.version)
         guard hello.minVersion <= version, hello.maxVersion >= version else {
             throw RPCError(
@@ -62,18 +63,28 @@ extension Frontend {
         guard let identity = Identity(hello.clientName) else {
             throw .invalidFields([.init(field: "client_name", description: "must match \(Identity.grammar)")])
         }
-        guard sessions.count < limits.maxSessions else {
-            throw RPCError(
-                .resourceExhausted, reason: "TOO_MANY_SESSIONS", "the server has \(limits.maxSessions) sessions already",
-                disposition: .notExecuted, retryDelay: .seconds(1))
-        }
         return identity
+    }
+
+    private func tooManySessions(of identity: Identity) -> RPCError? {
+        let who = if sessions.count >= limits.maxSessions {
+            "the server has \(limits.maxSessions)"
+        } else if sessions.count(of: identity) >= limits.maxSessionsPerClient {
+            "this client has \(limits.maxSessionsPerClient)"
+        } else {
+            ""
+        }
+        if who.isEmpty { return nil }
+        return RPCError(
+            .resourceExhausted, reason: "TOO_MANY_SESSIONS", "\(who) sessions already; close those that are not used",
+            disposition: .notExecuted, retryDelay: .seconds(1))
     }
 
     private var sessionLimits: Runtime.SessionLimits {
         Runtime.SessionLimits(
             maxInFlight: Int32(clamping: limits.maxInFlightPerSession), maxRequestBytes: Int32(clamping: limits.maxRequestBytes),
-            maxResponseBytes: Int32(clamping: limits.maxResponseBytes))
+            maxResponseBytes: Int32(clamping: limits.maxResponseBytes), maxMetadataCount: Int32(clamping: limits.maxMetadataPairs),
+            maxMetadataBytes: Int32(clamping: limits.maxMetadataBytes))
     }
 
     mutating func sendPong(id: UInt64, to peer: PeerID, on socket: borrowing Socket, at now: MonotonicTime) throws(ZeroMQError) {

@@ -22,17 +22,20 @@ struct Frontend: ~Copyable {
     var inFlight = InFlightTable()
     /// Calls of the current burst, queued together when it ends.
     var admitted: [Dispatcher.Arrival] = []
+    /// By method, how many those are, and their bytes.
+    var admittedOfMethod: [(calls: Int, bytes: Int)]
+    let admission: Admission
     var state = State.serving
-    private var now = MonotonicTime.now
-    private var lastSilenceCheck = MonotonicTime.now
+    var now = MonotonicTime.now
+    var lastSilenceCheck = MonotonicTime.now
     /// Since when calls have waited without a break, or when a worker was last nudged for them.
-    private var backlogSince = MonotonicTime.now
+    var backlogSince = MonotonicTime.now
     /// When a full table of sessions was last searched for connections that are gone.
     var lastReachabilityCheck = MonotonicTime(nanoseconds: 0)
     /// Calls, and bytes of their payloads, that were abandoned while they waited, since the queues were last cleared of them.
-    private var abandonedWaiting = (calls: 0, bytes: 0)
+    var abandonedWaiting = (calls: 0, bytes: 0)
     /// What `oldestArrival` found, and when.
-    private var knownOldest: (arrival: MonotonicTime?, at: MonotonicTime)?
+    var knownOldest: (arrival: MonotonicTime?, at: MonotonicTime)?
 
     enum State: Equatable {
         /// Calls are taken.
@@ -62,6 +65,8 @@ struct Frontend: ~Copyable {
         self.inbox = inbox
         self.logger = logger
         self.sessions = SessionTable(methodCount: methods.indices.count)
+        self.admittedOfMethod = Array(repeating: (0, 0), count: methods.indices.count)
+        self.admission = Admission(limits: configuration.limits, workers: configuration.workers)
     }
 
     /// Opens the socket, and adds the addresses that it really listens on; called on the thread that will `run`.
@@ -69,9 +74,10 @@ struct Frontend: ~Copyable {
         let limits = configuration.limits
         let socket = try Socket(.router)
         try socket.set(.routerMandatory, 1)
-        // Twice what can be under way to an honest client: the reading end of a pipe says what it took only every half
-        // high-water mark, so that up to half of the places seem taken long after they are free.
-        try socket.set(.sendHighWaterMark, Int32(clamping: 2 * (limits.maxInFlightPerSession + limits.controlFrameReserve)))
+        try socket.set(.sendHighWaterMark, Int32(clamping: limits.neededSendHighWaterMark))
+        // Else an honest client's answers could be dropped.
+        let mark = try socket.sendHighWaterMark()
+        precondition(mark >= limits.neededSendHighWaterMark, "the socket cannot hold the answers of a session")
         try socket.set(.receiveHighWaterMark, Int32(clamping: limits.maxInFlightPerSession + limits.controlFrameReserve))
         // Above the limit on payloads, which is answered; this one ends the connection.
         try socket.setMaxMessageSize(Int64(limits.maxRequestBytes) * 2)
@@ -131,18 +137,6 @@ struct Frontend: ~Copyable {
         inbox.didWake()
     }
 
-    /// Wakes another worker where calls have waited for a while, though it looked as if the busy ones would soon take them.
-    private mutating func nudgeWorkers() {
-        if dispatcher.queuedCount == 0 {
-            backlogSince = now
-        } else if now.microseconds(since: backlogSince) >= Self.nudgeMicroseconds {
-            dispatcher.nudge()
-            backlogSince = now
-        }
-    }
-
-    private static let nudgeMicroseconds: UInt64 = 1_000
-
     private var millisecondsToNextTick: Int {
         let heartbeat = Int(configuration.heartbeatInterval.wholeMicroseconds / 1000)
         var next = max(1, heartbeat)
@@ -157,11 +151,17 @@ struct Frontend: ~Copyable {
             try accept(incoming, on: socket, at: now)
             count += 1
         }
-        if !admitted.isEmpty {
-            dispatcher.enqueue(admitted)
-            admitted.removeAll(keepingCapacity: true)
-        }
+        if !admitted.isEmpty { handOver() }
         return count > 0
+    }
+
+    private mutating func handOver() {
+        for (call, lane) in admitted {
+            lane.admitted = 0
+            admittedOfMethod[call.method] = (0, 0)
+        }
+        dispatcher.enqueue(admitted)
+        admitted.removeAll(keepingCapacity: true)
     }
 
     private mutating func sendAnswers(_ socket: borrowing Socket) throws(ZeroMQError) -> Bool {
@@ -173,110 +173,6 @@ struct Frontend: ~Copyable {
             }
         }
         return true
-    }
-
-    /// What happens by time, not by message.
-    private mutating func tick(_ socket: borrowing Socket) throws(ZeroMQError) {
-        nudgeWorkers()
-        if let scan = inFlight.nextScan, now >= scan { try expire(socket) }
-        if now.microseconds(since: lastSilenceCheck) >= configuration.heartbeatInterval.wholeMicroseconds {
-            lastSilenceCheck = now
-            forgetSilentSessions()
-        }
-        clearQueues()
-        if case .draining(let since) = state, isDrained(since: since) { try endDraining(socket) }
-    }
-
-    private mutating func expire(_ socket: borrowing Socket) throws(ZeroMQError) {
-        for call in inFlight.takeExpired(at: now) {
-            abandon(call)
-            let place = call.started == nil ? "queue" : "handler"
-            let error = RPCError.deadlineExceeded(at: place, disposition: call.started == nil ? .notExecuted : .maybe)
-            try respond(to: call, error, on: socket)
-        }
-    }
-
-    /// Nobody waits for the call's answer any more.
-    mutating func abandon(_ call: Call) {
-        call.abandon()
-        guard call.started == nil else { return }
-        abandonedWaiting.calls += 1
-        abandonedWaiting.bytes += call.payload.count
-    }
-
-    /// Takes abandoned calls out of the queues once they are many: half of all that wait, so that the look pays, or large.
-    /// Else handlers that are held up would let calls pile up that nobody waits for, unbounded by what is in flight.
-    private mutating func clearQueues() {
-        let (calls, bytes) = abandonedWaiting
-        guard calls >= Self.clearingCalls && calls * 2 >= dispatcher.queuedCount || bytes >= Self.clearingBytes else { return }
-        dispatcher.removeAbandoned()
-        abandonedWaiting = (0, 0)
-    }
-
-    private static let clearingCalls = 256
-    private static let clearingBytes = 16 << 20
-
-    /// When the oldest waiting call arrived. The look goes through all calls in flight, and a PING costs its sender nothing:
-    /// so it is taken at most every `oldestInterval` microseconds.
-    mutating func oldestArrival(at now: MonotonicTime) -> MonotonicTime? {
-        if let knownOldest, now.microseconds(since: knownOldest.at) < Self.oldestInterval { return knownOldest.arrival }
-        let arrival = inFlight.oldestArrival
-        knownOldest = (arrival, now)
-        return arrival
-    }
-
-    private static let oldestInterval: UInt64 = 100_000
-
-    private mutating func forgetSilentSessions() {
-        let limit = configuration.heartbeatInterval.wholeMicroseconds * 3
-        for session in sessions.silent(for: limit, at: now) where session.calls.isEmpty { close(session.peer) }
-    }
-
-    /// Ends a session; what it had queued is dropped, and what runs is told.
-    mutating func close(_ peer: PeerID) {
-        guard let session = sessions.close(peer) else { return }
-        for call in session.calls.values where inFlight.remove(call) {
-            abandon(call)
-            counters.dropped.add(.peerGone)
-        }
-        counters.inFlight.set(inFlight.count)
-        counters.sessions.set(sessions.count)
-    }
-
-    // MARK: Draining
-
-    private mutating func beginToDrain(_ socket: borrowing Socket) throws(ZeroMQError) {
-        state = .draining(since: now)
-        for session in sessions.all { _ = try send(FrameHeader(type: .drain), Frame(), to: session.peer, on: socket) }
-    }
-
-    /// Whether nothing can come any more: no call is in flight, and each client has said BYE, which it does once it knows of
-    /// DRAIN and has all its answers. A client that does not is waited for a moment only: what it sends meanwhile is refused,
-    /// what it sends afterwards would be lost in the closed socket.
-    private func isDrained(since start: MonotonicTime) -> Bool {
-        let waited = now.microseconds(since: start)
-        if waited >= configuration.drainTimeout.wholeMicroseconds { return true }
-        return inFlight.count == 0 && (sessions.count == 0 || waited >= Self.farewellMicroseconds)
-    }
-
-    /// How long a drained server waits for its clients' BYE.
-    private static let farewellMicroseconds: UInt64 = 300_000
-    private static let drainCheckMilliseconds = 20
-
-    private mutating func endDraining(_ socket: borrowing Socket) throws(ZeroMQError) {
-        for call in inFlight.takeAll() {
-            abandon(call)
-            let disposition: Disposition = call.started == nil ? .notExecuted : .maybe
-            try respond(to: call, shuttingDown(disposition), on: socket)
-        }
-        for session in sessions.all { _ = try send(FrameHeader(type: .bye), Frame(), to: session.peer, on: socket) }
-        state = .stopped
-    }
-
-    func shuttingDown(_ disposition: Disposition) -> RPCError {
-        RPCError(
-            .unavailable, reason: RefusalReason.shuttingDown.rawValue, "the server is shutting down; call another, or this one later",
-            disposition: disposition, retryDelay: .milliseconds(500))
     }
 }
 

@@ -18,12 +18,30 @@ final class Session {
         self.lanes = lanes
         self.lastHeard = now
     }
+
+    /// A call was admitted; false where another one with its id is in flight.
+    func insert(_ call: Call) -> Bool {
+        if let earlier = calls.updateValue(call, forKey: call.id) {
+            calls[call.id] = earlier
+            return false
+        }
+        lanes.inFlight += 1
+        return true
+    }
+
+    /// A call of this session is answered.
+    func remove(_ call: Call) {
+        calls[call.id] = nil
+        lanes.inFlight -= 1
+    }
 }
 
 /// The lanes of one client, shared by its connections: more connections bring no larger share.
 final class ClientLanes {
     private var lanes: [Lane?]
-    fileprivate var sessionCount = 0
+    fileprivate(set) var sessionCount = 0
+    /// Calls in flight in all its sessions.
+    var inFlight = 0
 
     fileprivate init(methods: Int) { lanes = Array(repeating: nil, count: methods) }
 
@@ -51,6 +69,9 @@ struct SessionTable {
 
     var all: [Session] { Array(sessions.values) }
 
+    /// Sessions of one client.
+    func count(of identity: Identity) -> Int { lanes[identity]?.sessionCount ?? 0 }
+
     subscript(peer: PeerID) -> Session? {
         mutating get {
             if let latest, latest.peer == peer { return latest }
@@ -75,6 +96,7 @@ struct SessionTable {
         guard let session = sessions.removeValue(forKey: peer) else { return nil }
         if latest === session { latest = nil }
         session.lanes.sessionCount -= 1
+        session.lanes.inFlight -= session.calls.count
         if session.lanes.sessionCount == 0 { lanes[session.identity] = nil }
         return session
     }

@@ -1,5 +1,5 @@
 import Glibc
-import ProtoRuntime
+package import ProtoRuntime
 import RPC
 import Synchronization
 
@@ -31,6 +31,9 @@ final class Introspection: Sendable {
     /// Lets go of the methods, whose handlers hold this object.
     func detach() { subject.withLock { $0 = nil } }
 
+    /// A name of a service, and room for fields of later versions.
+    private static let maxRequestBytes = 4096
+
     var health: Health { Health(introspection: self) }
     var runtime: RuntimeInfo { RuntimeInfo(introspection: self) }
 
@@ -38,7 +41,9 @@ final class Introspection: Sendable {
         let introspection: Introspection
 
         var check: Handler<Runtime.CheckRequest, Runtime.CheckResponse> {
-            .unary { (request, _) throws(RPCError) in introspection.check(request) }
+            .unary(priority: .high, maxRequestBytes: Introspection.maxRequestBytes) { (request, _) throws(RPCError) in
+                introspection.check(request)
+            }
         }
     }
 
@@ -46,11 +51,11 @@ final class Introspection: Sendable {
         let introspection: Introspection
 
         var describe: Handler<Runtime.DescribeRequest, Runtime.DescribeResponse> {
-            .unary { (_, _) throws(RPCError) in introspection.description }
+            .unary(maxRequestBytes: Introspection.maxRequestBytes) { (_, _) throws(RPCError) in introspection.description }
         }
 
         var stats: Handler<Runtime.StatsRequest, Runtime.StatsResponse> {
-            .unary { (_, _) throws(RPCError) in introspection.stats }
+            .unary(priority: .high, maxRequestBytes: Introspection.maxRequestBytes) { (_, _) throws(RPCError) in introspection.stats }
         }
     }
 
@@ -66,7 +71,7 @@ final class Introspection: Sendable {
         return .init(fileDescriptorSet: methods.fileDescriptorSet, methods: infos)
     }
 
-    private var stats: Runtime.StatsResponse {
+    var stats: Runtime.StatsResponse {
         var response = Runtime.StatsResponse()
         response.startTime = startTime
         response.version = version
@@ -75,6 +80,8 @@ final class Introspection: Sendable {
         response.answeredCount = Int64(counters.answered.count)
         response.refusedCounts = counters.refused.byName
         response.droppedCounts = counters.dropped.byName
+        response.expiredCounts = counters.expired.byName
+        response.connectionCounts = counters.connections.byName
         response.inFlightCount = Int32(clamping: counters.inFlight.count)
         if let subject = subject.withLock({ $0 }) {
             response.serverEpoch = subject.epoch

@@ -20,11 +20,15 @@ struct CatalogService: Catalog.CatalogService.Handlers {
 
     /// Equal requests that wait together are answered by one query.
     var listProducts: Handler<Catalog.ListProductsRequest, Catalog.ListProductsResponse> {
-        .coalesced { (request, context) throws(RPCError) in try list(request, before: context.deadline) }
+        .coalesced(maxRequestBytes: Limits.maxListRequest) { (request, context) throws(RPCError) in
+            try list(request, before: context.deadline)
+        }
     }
 
     var getProduct: Handler<Catalog.GetProductRequest, Catalog.GetProductResponse> {
-        .unary { (request, context) throws(RPCError) in try product(request, before: context.deadline) }
+        .unary(maxRequestBytes: Limits.maxSmallRequest) { (request, context) throws(RPCError) in
+            try product(request, before: context.deadline)
+        }
     }
 
     /// One at a time: imports that share a category would only make each other's transactions fail.

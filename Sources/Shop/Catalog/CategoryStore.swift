@@ -69,7 +69,7 @@ struct CategoryStore: Sendable {
                 Document { $0.append("_id", key) },
                 Update { update in update.document("$inc") { $0.append("count", change) } }, upsert: true)
         }
-        try bulk.execute().checked()
+        try bulk.execute(timeLimit: deadline.remaining).checked()
         let shrunk = changed.filter { $0.value < 0 }.map(\.key)
         guard !shrunk.isEmpty else { return }
         try collection.deleteMany(

@@ -49,7 +49,7 @@ struct ProductImport: Sendable {
                 try bulk.replaceOne(Document { $0.append("_id", record.id) }, record.document)
             }
         }
-        try bulk.execute().checked()
+        try bulk.execute(timeLimit: deadline.remaining).checked()
         return Outcome(inserted: records.count - existing.count, replaced: existing.count)
     }
 

@@ -15,28 +15,31 @@ struct OrderService: Orders.OrderService.Handlers {
 
     /// Two batches at once: one gathers and decodes while the other waits for the database's journal.
     var submitOrder: Handler<Orders.SubmitOrderRequest, Orders.SubmitOrderResponse> {
-        .gathered(concurrency: 2) { calls in submit(calls) }
+        .gathered(concurrency: 2, maxRequestBytes: Limits.maxOrderRequest) { calls in submit(calls) }
     }
 
+    /// Reads of one order go first, as acknowledgements do: they are short, and callers who know how things stand send less.
     var getOrder: Handler<Orders.GetOrderRequest, Orders.GetOrderResponse> {
-        .unary { (request, context) throws(RPCError) in try order(request, context) }
+        .unary(priority: .high, maxRequestBytes: Limits.maxSmallRequest) { (request, context) throws(RPCError) in
+            try order(request, context)
+        }
     }
 
     var waitOrder: Handler<Orders.WaitOrderRequest, Orders.WaitOrderResponse> {
-        .parked { call in wait(call) }
+        .parked(priority: .high, maxRequestBytes: Limits.maxSmallRequest) { call in wait(call) }
     }
 
     var subscribe: Handler<Orders.SubscribeRequest, Orders.SubscribeResponse> {
-        .unary { (request, context) throws(RPCError) in try join(request, context) }
+        .unary(maxRequestBytes: Limits.maxSmallRequest) { (request, context) throws(RPCError) in try join(request, context) }
     }
 
     /// Together, so that each group's mark is stored once for all of them.
     var ackCompletions: Handler<Orders.AckCompletionsRequest, Orders.AckCompletionsResponse> {
-        .gathered { calls in acknowledge(calls) }
+        .gathered(priority: .high, maxRequestBytes: Limits.maxAcknowledgementRequest) { calls in acknowledge(calls) }
     }
 
     var listCompletions: Handler<Orders.ListCompletionsRequest, Orders.ListCompletionsResponse> {
-        .unary { (request, context) throws(RPCError) in try completions(request, context) }
+        .unary(maxRequestBytes: Limits.maxSmallRequest) { (request, context) throws(RPCError) in try completions(request, context) }
     }
 }
 

@@ -24,8 +24,9 @@ final class ShopServer {
         return timeouts
     }
 
-    /// Threads of the shop that use the database beside the workers: settler, notifier, waiters, and one in reserve.
-    private static let shopThreads = 4
+    /// Threads that use the database beside the workers: the shop's settler, notifier and waiters, the server's reserved worker, and
+    /// one in reserve.
+    private static let otherThreads = 4 + ServerConfiguration.reservedWorkers
 
     /// Starts everything, bottom up. What was started ends again if a later part does not start.
     init(_ options: ServeOptions, logger: Logger) throws {
@@ -55,7 +56,7 @@ final class ShopServer {
         do {
             background = try ClientPool(uri: uri, appName: "orderwire-start", size: 1, timeouts: Self.startTimeouts)
             let shop = try Shop.start(
-                calls: ClientPool(uri: uri, appName: "orderwire", size: workers + Self.shopThreads, timeouts: .calls),
+                calls: ClientPool(uri: uri, appName: "orderwire", size: workers + Self.otherThreads, timeouts: .calls),
                 background: background, publisher: publisher, configuration: .init(serverName: Self.name), logger: logger)
             started = shop
             self.shop = shop

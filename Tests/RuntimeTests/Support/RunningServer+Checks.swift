@@ -2,14 +2,8 @@ import ProtoEcho
 import ProtoRuntime
 import RPC
 import RPCClient
+import TestSupport
 import Testing
-
-extension Runtime.StatsResponse {
-    /// Whether every frame that was read is accounted for. Only the call that asks may be in flight, and all is quiet.
-    var isBalanced: Bool {
-        receivedCount == answeredCount + refusedCounts.values.reduce(0, +) + droppedCounts.values.reduce(0, +) + Int64(inFlightCount)
-    }
-}
 
 extension RunningServer {
     func stats() async throws -> Runtime.StatsResponse {
@@ -35,6 +29,7 @@ extension RunningServer {
         }
         let final = try await self.stats()
         #expect(isSound, "\(final)", sourceLocation: sourceLocation)
+        expectNothingLost(final, sourceLocation: sourceLocation)
     }
 }
 

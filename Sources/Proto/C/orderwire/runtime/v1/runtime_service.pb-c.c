@@ -199,6 +199,18 @@ void   orderwire__runtime__v1__stats_response__dropped_counts_entry__init
   static const Orderwire__Runtime__V1__StatsResponse__DroppedCountsEntry init_value = ORDERWIRE__RUNTIME__V1__STATS_RESPONSE__DROPPED_COUNTS_ENTRY__INIT;
   *message = init_value;
 }
+void   orderwire__runtime__v1__stats_response__expired_counts_entry__init
+                     (Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry         *message)
+{
+  static const Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry init_value = ORDERWIRE__RUNTIME__V1__STATS_RESPONSE__EXPIRED_COUNTS_ENTRY__INIT;
+  *message = init_value;
+}
+void   orderwire__runtime__v1__stats_response__connection_counts_entry__init
+                     (Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry         *message)
+{
+  static const Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry init_value = ORDERWIRE__RUNTIME__V1__STATS_RESPONSE__CONNECTION_COUNTS_ENTRY__INIT;
+  *message = init_value;
+}
 void   orderwire__runtime__v1__stats_response__init
                      (Orderwire__Runtime__V1__StatsResponse         *message)
 {
@@ -607,7 +619,109 @@ const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__dropped
   (ProtobufCMessageInit) orderwire__runtime__v1__stats_response__dropped_counts_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor orderwire__runtime__v1__stats_response__field_descriptors[10] =
+static const ProtobufCFieldDescriptor orderwire__runtime__v1__stats_response__expired_counts_entry__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry, key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__runtime__v1__stats_response__expired_counts_entry__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange orderwire__runtime__v1__stats_response__expired_counts_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__expired_counts_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.runtime.v1.StatsResponse.ExpiredCountsEntry",
+  "ExpiredCountsEntry",
+  "Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry",
+  "orderwire.runtime.v1",
+  sizeof(Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry),
+  2,
+  orderwire__runtime__v1__stats_response__expired_counts_entry__field_descriptors,
+  orderwire__runtime__v1__stats_response__expired_counts_entry__field_indices_by_name,
+  1,  orderwire__runtime__v1__stats_response__expired_counts_entry__number_ranges,
+  (ProtobufCMessageInit) orderwire__runtime__v1__stats_response__expired_counts_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__runtime__v1__stats_response__connection_counts_entry__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry, key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__runtime__v1__stats_response__connection_counts_entry__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange orderwire__runtime__v1__stats_response__connection_counts_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__connection_counts_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.runtime.v1.StatsResponse.ConnectionCountsEntry",
+  "ConnectionCountsEntry",
+  "Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry",
+  "orderwire.runtime.v1",
+  sizeof(Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry),
+  2,
+  orderwire__runtime__v1__stats_response__connection_counts_entry__field_descriptors,
+  orderwire__runtime__v1__stats_response__connection_counts_entry__field_indices_by_name,
+  1,  orderwire__runtime__v1__stats_response__connection_counts_entry__number_ranges,
+  (ProtobufCMessageInit) orderwire__runtime__v1__stats_response__connection_counts_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__runtime__v1__stats_response__field_descriptors[12] =
 {
   {
     "start_time",
@@ -729,10 +843,36 @@ static const ProtobufCFieldDescriptor orderwire__runtime__v1__stats_response__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "expired_counts",
+    11,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Orderwire__Runtime__V1__StatsResponse, n_expired_counts),
+    offsetof(Orderwire__Runtime__V1__StatsResponse, expired_counts),
+    &orderwire__runtime__v1__stats_response__expired_counts_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "connection_counts",
+    12,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Orderwire__Runtime__V1__StatsResponse, n_connection_counts),
+    offsetof(Orderwire__Runtime__V1__StatsResponse, connection_counts),
+    &orderwire__runtime__v1__stats_response__connection_counts_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned orderwire__runtime__v1__stats_response__field_indices_by_name[] = {
   5,   /* field[5] = answered_count */
+  11,   /* field[11] = connection_counts */
   7,   /* field[7] = dropped_counts */
+  10,   /* field[10] = expired_counts */
   8,   /* field[8] = in_flight_count */
   9,   /* field[9] = methods */
   4,   /* field[4] = received_count */
@@ -745,7 +885,7 @@ static const unsigned orderwire__runtime__v1__stats_response__field_indices_by_n
 static const ProtobufCIntRange orderwire__runtime__v1__stats_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 12 }
 };
 const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__descriptor =
 {
@@ -755,7 +895,7 @@ const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__descrip
   "Orderwire__Runtime__V1__StatsResponse",
   "orderwire.runtime.v1",
   sizeof(Orderwire__Runtime__V1__StatsResponse),
-  10,
+  12,
   orderwire__runtime__v1__stats_response__field_descriptors,
   orderwire__runtime__v1__stats_response__field_indices_by_name,
   1,  orderwire__runtime__v1__stats_response__number_ranges,

@@ -23,6 +23,8 @@ typedef struct Orderwire__Runtime__V1__StatsRequest Orderwire__Runtime__V1__Stat
 typedef struct Orderwire__Runtime__V1__StatsResponse Orderwire__Runtime__V1__StatsResponse;
 typedef struct Orderwire__Runtime__V1__StatsResponse__RefusedCountsEntry Orderwire__Runtime__V1__StatsResponse__RefusedCountsEntry;
 typedef struct Orderwire__Runtime__V1__StatsResponse__DroppedCountsEntry Orderwire__Runtime__V1__StatsResponse__DroppedCountsEntry;
+typedef struct Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry;
+typedef struct Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry;
 typedef struct Orderwire__Runtime__V1__MethodStats Orderwire__Runtime__V1__MethodStats;
 
 
@@ -187,9 +189,34 @@ struct  Orderwire__Runtime__V1__StatsResponse__DroppedCountsEntry
     , (char *)protobuf_c_empty_string, 0 }
 
 
+struct  Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry
+{
+  ProtobufCMessage base;
+  char *key;
+  int64_t value;
+};
+#define ORDERWIRE__RUNTIME__V1__STATS_RESPONSE__EXPIRED_COUNTS_ENTRY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__runtime__v1__stats_response__expired_counts_entry__descriptor) \
+    , (char *)protobuf_c_empty_string, 0 }
+
+
+struct  Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry
+{
+  ProtobufCMessage base;
+  char *key;
+  int64_t value;
+};
+#define ORDERWIRE__RUNTIME__V1__STATS_RESPONSE__CONNECTION_COUNTS_ENTRY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__runtime__v1__stats_response__connection_counts_entry__descriptor) \
+    , (char *)protobuf_c_empty_string, 0 }
+
+
 /*
  * StatsResponse holds the counters since the start. Numbers only grow unless their comment says otherwise.
- * received = answered + refused + dropped + in flight, but for what happens while they are read.
+ * Nothing gets lost without being counted: received_count = answered_count + all of refused_counts + all of dropped_counts +
+ * in_flight_count, but for what happens while they are read. Every call that was received is in one of them, once. What ended
+ * because its time was over is in expired_counts as well, which is no part of the sum: "arrival" is among the refused, all others
+ * among the answered, or the dropped where the answer could not be delivered.
  */
 struct  Orderwire__Runtime__V1__StatsResponse
 {
@@ -215,7 +242,7 @@ struct  Orderwire__Runtime__V1__StatsResponse
    */
   int64_t received_count;
   /*
-   * Calls that got an answer from a handler, or from the deadline.
+   * Calls that were admitted and got an answer: of a handler, an interceptor, the deadline, CANCEL, or the server's end.
    */
   int64_t answered_count;
   /*
@@ -237,10 +264,22 @@ struct  Orderwire__Runtime__V1__StatsResponse
    */
   size_t n_methods;
   Orderwire__Runtime__V1__MethodStats **methods;
+  /*
+   * Calls that ended because their time was over, by the place where that was found: arrival, queue, gathering, handler,
+   * database, encoding.
+   */
+  size_t n_expired_counts;
+  Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry **expired_counts;
+  /*
+   * What happened to connections: ACCEPTED, HANDSHAKE_SUCCEEDED, HANDSHAKE_FAILED (where ZeroMQ says so), AUTHENTICATION_FAILED,
+   * DISCONNECTED. What was accepted and did not succeed in the handshake was a stranger that does not speak ZMTP.
+   */
+  size_t n_connection_counts;
+  Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry **connection_counts;
 };
 #define ORDERWIRE__RUNTIME__V1__STATS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__runtime__v1__stats_response__descriptor) \
-    , NULL, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0,NULL, 0,NULL, 0, 0,NULL }
+    , NULL, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0,NULL, 0,NULL, 0, 0,NULL, 0,NULL, 0,NULL }
 
 
 /*
@@ -361,6 +400,12 @@ void   orderwire__runtime__v1__stats_response__refused_counts_entry__init
 /* Orderwire__Runtime__V1__StatsResponse__DroppedCountsEntry methods */
 void   orderwire__runtime__v1__stats_response__dropped_counts_entry__init
                      (Orderwire__Runtime__V1__StatsResponse__DroppedCountsEntry         *message);
+/* Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry methods */
+void   orderwire__runtime__v1__stats_response__expired_counts_entry__init
+                     (Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry         *message);
+/* Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry methods */
+void   orderwire__runtime__v1__stats_response__connection_counts_entry__init
+                     (Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry         *message);
 /* Orderwire__Runtime__V1__StatsResponse methods */
 void   orderwire__runtime__v1__stats_response__init
                      (Orderwire__Runtime__V1__StatsResponse         *message);
@@ -419,6 +464,12 @@ typedef void (*Orderwire__Runtime__V1__StatsResponse__RefusedCountsEntry_Closure
 typedef void (*Orderwire__Runtime__V1__StatsResponse__DroppedCountsEntry_Closure)
                  (const Orderwire__Runtime__V1__StatsResponse__DroppedCountsEntry *message,
                   void *closure_data);
+typedef void (*Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry_Closure)
+                 (const Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry *message,
+                  void *closure_data);
+typedef void (*Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry_Closure)
+                 (const Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry *message,
+                  void *closure_data);
 typedef void (*Orderwire__Runtime__V1__StatsResponse_Closure)
                  (const Orderwire__Runtime__V1__StatsResponse *message,
                   void *closure_data);
@@ -470,6 +521,8 @@ extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_request__d
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__refused_counts_entry__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__dropped_counts_entry__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__expired_counts_entry__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__connection_counts_entry__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__method_stats__descriptor;
 extern const ProtobufCServiceDescriptor orderwire__runtime__v1__runtime_service__descriptor;
 

@@ -393,7 +393,7 @@ const ProtobufCMessageDescriptor orderwire__runtime__v1__hello_ack__descriptor =
   (ProtobufCMessageInit) orderwire__runtime__v1__hello_ack__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor orderwire__runtime__v1__session_limits__field_descriptors[3] =
+static const ProtobufCFieldDescriptor orderwire__runtime__v1__session_limits__field_descriptors[5] =
 {
   {
     "max_in_flight",
@@ -431,16 +431,42 @@ static const ProtobufCFieldDescriptor orderwire__runtime__v1__session_limits__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "max_metadata_count",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__SessionLimits, max_metadata_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_metadata_bytes",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__SessionLimits, max_metadata_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned orderwire__runtime__v1__session_limits__field_indices_by_name[] = {
   0,   /* field[0] = max_in_flight */
+  4,   /* field[4] = max_metadata_bytes */
+  3,   /* field[3] = max_metadata_count */
   1,   /* field[1] = max_request_bytes */
   2,   /* field[2] = max_response_bytes */
 };
 static const ProtobufCIntRange orderwire__runtime__v1__session_limits__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor orderwire__runtime__v1__session_limits__descriptor =
 {
@@ -450,7 +476,7 @@ const ProtobufCMessageDescriptor orderwire__runtime__v1__session_limits__descrip
   "Orderwire__Runtime__V1__SessionLimits",
   "orderwire.runtime.v1",
   sizeof(Orderwire__Runtime__V1__SessionLimits),
-  3,
+  5,
   orderwire__runtime__v1__session_limits__field_descriptors,
   orderwire__runtime__v1__session_limits__field_indices_by_name,
   1,  orderwire__runtime__v1__session_limits__number_ranges,

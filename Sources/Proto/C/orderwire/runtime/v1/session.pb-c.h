@@ -118,10 +118,18 @@ struct  Orderwire__Runtime__V1__SessionLimits
    * Largest response payload in bytes that the server sends.
    */
   int32_t max_response_bytes;
+  /*
+   * Largest number of metadata pairs in a request.
+   */
+  int32_t max_metadata_count;
+  /*
+   * Largest number of bytes of all keys and values of a request's metadata.
+   */
+  int32_t max_metadata_bytes;
 };
 #define ORDERWIRE__RUNTIME__V1__SESSION_LIMITS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__runtime__v1__session_limits__descriptor) \
-    , 0, 0, 0 }
+    , 0, 0, 0, 0, 0 }
 
 
 /*
