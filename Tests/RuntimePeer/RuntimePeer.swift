@@ -27,6 +27,8 @@ import ZeroMQ
             try serve(port, .unary { (request, _) throws(RPCError) in Echo.EchoResponse(payload: request.payload) })
         case "holding-server":
             try serve(port, holding())
+        case "stuck-server":
+            try serveStuck(port)
         case "router":
             try route(port)
         case "router-without-seed":
@@ -74,6 +76,26 @@ import ZeroMQ
         sigaddset(&signals, SIGTERM)
         return signals
     }()
+
+    /// Its handler never returns. Ends, with status 0, as `orderwire serve` does after SIGTERM.
+    private static func serveStuck(_ port: UInt16) throws {
+        var stop = sigset_t()
+        sigemptyset(&stop)
+        sigaddset(&stop, SIGTERM)
+        pthread_sigmask(SIG_BLOCK, &stop, nil)
+        let configuration = ServerConfiguration(listen: ["tcp://127.0.0.1:\(port)"])
+        let handlers = EchoHandlers(echo: .unary { (_, _) throws(RPCError) in
+            say("stuck")
+            while true { pause() }
+        })
+        let server = try Server(configuration: configuration, services: [handlers], logger: Logger(label: "peer"))
+        try server.start()
+        say("ready")
+        var signal: Int32 = 0
+        sigwait(&stop, &signal)
+        server.shutdown()
+        exit(0)
+    }
 
     /// Keeps all calls, and says so at the twentieth.
     private static func holding() -> Handler<Echo.EchoRequest, Echo.EchoResponse> {

@@ -112,6 +112,24 @@ import ZeroMQ
         // It returns to an empty house.
         release.signal()
     }
+
+    /// The promise to whoever sends SIGTERM: exit 0 within 10 s, whatever handlers do.
+    @Test func aProgramWithAStuckHandlerEndsInTime() async throws {
+        let process = try PeerProcess("stuck-server")
+        defer { process.end() }
+        let channel = try Channel(to: process.endpoint, name: "tester", configuration: .patient)
+        defer { channel.close() }
+        let call = Task { await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(60)) } }
+        #expect(try process.readLine() == "stuck")
+        let before = MonotonicTime.now
+        process.signal(SIGTERM)
+        let status = await withCheckedContinuation { continuation in
+            startThread { continuation.resume(returning: process.waitForStatus()) }
+        }
+        #expect(status == 0)
+        #expect(MonotonicTime.now.microseconds(since: before) < 10_000_000)
+        _ = await call.value
+    }
 }
 
 /// Handlers that are held up: what is over is not kept, and what is too much is refused.

@@ -14,8 +14,8 @@ final class Lane: @unchecked Sendable {
     /// Calls that the frontend has admitted and not handed over yet. Belongs to the frontend thread.
     @exclusivity(unchecked) var admitted = 0
 
-    /// Calls that wait, or are about to. The frontend's.
-    var waiting: Int { published.load(ordering: .relaxed) + admitted }
+    /// Calls that wait, without those that share another's execution, as far as the dispatcher has seen them.
+    var waiting: Int { published.load(ordering: .relaxed) }
 }
 
 /// What the frontend has to know of a method's queue, without a lock: each number is right, all together may be of different moments.

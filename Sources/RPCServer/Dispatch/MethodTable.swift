@@ -32,7 +32,7 @@ struct MethodTable: Sendable {
             let policy = registration.policy
             return Admission.Method(
                 priority: policy.priority, maxRequestBytes: registration.maxRequestBytes ?? .max, concurrency: policy.concurrency,
-                callsPerTurn: policy.gather == .all ? policy.maxCalls : 1)
+                callsPerTurn: policy.gather == .all ? policy.maxCalls : 1, sharesExecutions: policy.gather == .equalPayloads)
         }
     }
 

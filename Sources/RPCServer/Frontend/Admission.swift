@@ -27,6 +27,8 @@ struct Admission {
         var concurrency = Int.max
         /// Calls that are taken at once where so many wait.
         var callsPerTurn = 1
+        /// Whether calls that are equal to one that waits cost nothing: of those that were just admitted nobody knows.
+        var sharesExecutions = false
         /// What a turn took lately; 0 where nothing is known yet.
         var turnNanoseconds: UInt64 = 0
         /// Clients with waiting calls.

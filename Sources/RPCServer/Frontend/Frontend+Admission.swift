@@ -15,9 +15,10 @@ extension Frontend {
         load.waiting += admittedOfMethod[method].calls
         load.waitingBytes += admittedOfMethod[method].bytes
         load.busyMethods = dispatcher.readyCount
+        let lane = session.lanes.lane(for: method)
         let client = Admission.Client(
             inFlightOfSession: session.calls.count, inFlight: session.lanes.inFlight,
-            waiting: session.lanes.lane(for: method).waiting)
+            waiting: lane.waiting + (load.sharesExecutions ? 0 : lane.admitted))
         let total = Admission.Total(inFlight: inFlight.count, payloadBytes: inFlight.payloadBytes)
         let refusal = admission.refusal(
             payload: payload.count, remaining: deadline.time.microseconds(since: now), client, load, total)

@@ -65,6 +65,12 @@ final class PeerProcess: Sendable {
         return process.terminationReason == .uncaughtSignal ? process.terminationStatus : 0
     }
 
+    /// Waits for its own end, and returns its exit status; nil where a signal ended it.
+    func waitForStatus() -> Int32? {
+        process.waitUntilExit()
+        return process.terminationReason == .exit ? process.terminationStatus : nil
+    }
+
     var isRunning: Bool { process.isRunning }
 }
 
