@@ -1,5 +1,5 @@
 # What a person or CI runs. Everything sets up first; `make setup` alone does only that.
-.PHONY: help setup build test demo protos protos-check lint examples bench-echo bench-serve bench-overload check-long clean
+.PHONY: help setup build test demo protos protos-check lint examples bench-echo bench-serve bench-overload fuzz tsan check-long clean
 .DEFAULT_GOAL := build
 
 SWIFT_BUILD := swift build -c release
@@ -50,8 +50,15 @@ bench-overload: setup     ## what comes of up to ten times too many calls
 	$(SWIFT_BUILD) --product orderwire
 	@bench/overload/run
 
-check-long: setup         ## the tests five times over, each time with new random seeds
-	@set -e; for round in 1 2 3 4 5; do $(SWIFT_TEST); done
+fuzz: setup               ## libFuzzer on headers, TLVs, protobuf and ProtoJSON, SECONDS (20) each
+	@fuzz/run $(or $(SECONDS),20)
+
+tsan: setup               ## the runtime's tests under ThreadSanitizer
+	@scripts/test-threads
+
+check-long: setup tsan    ## the tests five times over with new random seeds, once in their long forms; TSan; more fuzzing
+	@set -e; ORDERWIRE_LONG=1 $(SWIFT_TEST); for round in 2 3 4 5; do $(SWIFT_TEST); done
+	@fuzz/run 150
 
 clean:                    ## build folders; what was downloaded stays
 	rm -rf .build examples/*/.build bench/peers/*/build

@@ -130,7 +130,7 @@ let package = Package(
         .testTarget(
             name: "ShopTests",
             dependencies: [
-                "Shop", "RPCServer", "RPCClient", "ProtoShop", "MongoDB", "EmbeddedMongoDB", "ChinookData", "TestSupport",
+                "Shop", "RPCServer", "RPCClient", "ProtoEcho", "ProtoShop", "MongoDB", "EmbeddedMongoDB", "ChinookData", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
@@ -141,8 +141,17 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "orderwire", "chinook-store", "ShopClient", "RPCClient", "RPCServer", "ProtoShop", "ProtoRuntime", "MongoDB",
-                "EmbeddedMongoDB", "ChinookData", "TestSupport", "CLinux",
+                "EmbeddedMongoDB", "ChinookData", "TestSupport", "CLinux", "ZeroMQ",
             ],
             swiftSettings: strict),
     ]
 )
+
+// With libFuzzer's instrumentation only, which fuzz/run asks for: without it there is nothing to link with.
+if Context.environment["ORDERWIRE_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: ["CEverything", "Protobuf", "ProtoEcho", "ProtoRuntime", "ProtoShop", "RPC"], path: "fuzz",
+            // gold fails on the sanitizers' debug information.
+            exclude: ["run"], swiftSettings: strict, linkerSettings: [.unsafeFlags(["-use-ld=lld"])]))
+}

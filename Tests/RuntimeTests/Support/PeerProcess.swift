@@ -25,7 +25,8 @@ final class PeerProcess: Sendable {
         process.standardInput = input
         process.standardError = FileHandle.nullDevice
         // A crash is what is tested: nobody is to wait for its backtrace.
-        process.environment = ["SWIFT_BACKTRACE": "enable=no"]
+        let sanitizer = ProcessInfo.processInfo.environment.filter { ["TSAN_OPTIONS", "LD_PRELOAD"].contains($0.key) }
+        process.environment = sanitizer.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
         try process.run()
         guard try readLine() == "ready" else { throw Silent() }
     }

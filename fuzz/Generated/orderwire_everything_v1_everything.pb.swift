@@ -1,0 +1,1 @@
+../../Tests/ProtobufTests/Generated/orderwire_everything_v1_everything.pb.swift
