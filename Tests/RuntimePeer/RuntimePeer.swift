@@ -42,6 +42,8 @@ import ZeroMQ
         case "leaver":
             say("ready")
             try leave()
+        case "monitored-router":
+            try route(port, isMonitored: true)
         case "deaf-router":
             // Reads nothing until it is told to.
             try route(port) { woken.wait() }
@@ -159,9 +161,11 @@ import ZeroMQ
     }
 
     /// A bare ROUTER that answers every message with its last frame.
-    private static func route(_ port: UInt16, beforeReading wait: () -> Void = {}) throws {
+    private static func route(_ port: UInt16, isMonitored: Bool = false, beforeReading wait: () -> Void = {}) throws {
         let socket = try Socket(.router)
         try socket.bind("tcp://127.0.0.1:\(port)")
+        // All events, for nobody.
+        if isMonitored { try socket.monitor(on: "inproc://unread", events: ConnectionEvents(rawValue: 0xFFFF)) }
         say("ready")
         wait()
         var poller = Poller()

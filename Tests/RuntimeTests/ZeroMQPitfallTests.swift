@@ -147,6 +147,56 @@ import ZeroMQ
         withExtendedLifetime(stream) {}
     }
 
+    // MARK: Z9: a socket monitor that nobody reads stops the I/O thread
+
+    /// Shows that the danger is one: with a monitor that nobody reads, the first peer that comes stops all I/O.
+    @Test func z9_aMonitorThatNobodyReadsStopsItsProcess() async throws {
+        try await onThread {
+            let victim = try PeerProcess("monitored-router")
+            defer { victim.end() }
+            let stream = try TCPStream(port: victim.port)
+            #expect(throws: TCPStream.Failure.self) { try stream.handshake(within: .seconds(1)) }
+            #expect(victim.isRunning)
+        }
+    }
+
+    @Test func z9_strangersThatComeAndGoDoNotStopAServer() async throws {
+        let server = try PeerProcess("echo-server")
+        defer { server.end() }
+        let channel = try Channel(to: server.endpoint, name: "normal", configuration: .patient)
+        defer { channel.close() }
+        let port = server.port
+        for round in 0..<40 {
+            try await onThread {
+                for number in 0..<50 {
+                    let stream = try TCPStream(port: port)
+                    if number % 2 == 0 { stream.reset() }
+                }
+            }
+            #expect(try await channel.echo("\(round)", timeout: .seconds(20)) == "\(round)")
+        }
+    }
+
+    /// A client reads what its own monitor says, also while its server takes each connection and drops it.
+    @Test func z9_aServerThatDropsEachConnectionStopsNoOtherChannel() async throws {
+        let server = try RunningServer.start(EchoHandlers.plain)
+        defer { server.stop() }
+        let proxy = try TCPProxy(to: server.endpoint)
+        defer { proxy.stop() }
+        let restless = try Channel(to: proxy.endpoint, name: "restless", configuration: .patient)
+        defer { restless.close() }
+        let calm = try server.channel()
+        defer { calm.close() }
+        // The client connects again after 20 ms.
+        let isRestless = try await eventually {
+            proxy.resetAll()
+            return try await calm.echo("calm", timeout: .seconds(20)) == "calm" && proxy.acceptedCount >= 20
+        }
+        #expect(isRestless, "\(proxy.acceptedCount) connections")
+        #expect(try await restless.echo("at last", timeout: .seconds(20)) == "at last")
+        try await server.expectSound()
+    }
+
     // MARK: Z10: a client of an ephemeral port can meet itself
 
     @Test func z10_portsLieBelowTheEphemeralOnes() throws {

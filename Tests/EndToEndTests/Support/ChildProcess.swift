@@ -48,6 +48,19 @@ final class ChildProcess: Sendable {
         isReaped.withLock { if !$0 { kill(pid, number) } }
     }
 
+    /// Whether it has not ended yet.
+    var isRunning: Bool { isReaped.withLock { !$0 } }
+
+    /// Whether it ends within that time.
+    func ends(within limit: Duration) async -> Bool {
+        let deadline = ContinuousClock.now + limit
+        while isRunning {
+            if ContinuousClock.now > deadline { return false }
+            do { try await Task.sleep(for: .milliseconds(5)) } catch { return !isRunning }
+        }
+        return true
+    }
+
     /// Waits for its end. It is killed where the waiting task is cancelled.
     func ended() async -> End {
         await withTaskCancellationHandler { await end.value() } onCancel: { signal(SIGKILL) }

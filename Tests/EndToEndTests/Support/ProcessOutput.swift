@@ -36,6 +36,15 @@ final class ProcessOutput: Sendable {
 
     var soFar: String { String(decoding: state.withLock { $0.bytes }, as: UTF8.self) }
 
+    /// Whether it holds `text` within 10 seconds.
+    func eventually(contains text: String) async -> Bool {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while !soFar.contains(text), ContinuousClock.now < deadline {
+            do { try await Task.sleep(for: .milliseconds(5)) } catch { break }
+        }
+        return soFar.contains(text)
+    }
+
     /// The next line that was not taken yet, without its end; nil once there is no more. For one reader.
     func nextLine() async -> String? {
         while true {

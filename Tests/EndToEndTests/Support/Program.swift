@@ -71,8 +71,14 @@ final class ServerProcess: Sendable {
     /// An endpoint for the servers of one test, one after another.
     static func freeEndpoint() -> String { "tcp://127.0.0.1:\(PortPicker.free())" }
 
-    /// Starts a server and returns when it says that it is ready.
+    /// Starts a server and returns when it says that it is ready. It is held to its accounts at the end of its test.
     static func start(_ database: Database, at endpoint: String = freeEndpoint()) async throws -> ServerProcess {
+        let server = try await launch(database, at: endpoint)
+        Accounts.open.withLock { $0.append(server) }
+        return server
+    }
+
+    private static func launch(_ database: Database, at endpoint: String) async throws -> ServerProcess {
         let arguments = ["serve", "--listen", endpoint, "--events", "tcp://127.0.0.1:0"] + database.arguments
         let process = try await ChildProcess.start(Program.path, arguments)
         guard await process.nextLine() == "ready \(endpoint)" else {
@@ -105,8 +111,9 @@ final class ServerProcess: Sendable {
         }
     }
 
-    /// Kills it without notice. When this returns it is gone, and its mongod with it.
+    /// Kills it without notice, once it has accounted for its calls. When this returns it is gone, and its mongod with it.
     func kill() async {
+        if process.isRunning { await expectNothingLost() }
         let mongod = ForeignProcess(mongodPID)
         process.signal(SIGKILL)
         _ = await process.ended()

@@ -4,14 +4,14 @@ import RPC
 /// ZMTP 3.1 by hand (https://rfc.zeromq.org/spec/37): what libzmq's own sockets would not do for a test.
 extension TCPStream {
     /// Greets, says READY as a socket of this type with this routing id, and waits until the other side is ready, too.
-    func handshake(as type: String = "DEALER", routingID: [UInt8] = []) throws {
+    func handshake(as type: String = "DEALER", routingID: [UInt8] = [], within limit: Duration = .seconds(5)) throws {
         let greeting: [UInt8] = [0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F, 3, 1] + Array("NULL".utf8) + Array(repeating: 0, count: 48)
         var body = [5] + Array("READY".utf8)
         for (name, value) in [("Socket-Type", Array(type.utf8)), ("Identity", routingID)] {
             body += [UInt8(name.utf8.count)] + Array(name.utf8) + [0, 0, 0, UInt8(value.count)] + value
         }
         try write(greeting + [4, UInt8(body.count)] + body)
-        guard receive(until: Array("READY".utf8), within: .seconds(5)) else { throw Failure("handshake") }
+        guard receive(until: Array("READY".utf8), within: limit) else { throw Failure("handshake") }
     }
 
     /// Reads until `bytes` have come; false where they do not in time, or the connection ends.
