@@ -80,6 +80,35 @@ extension EndToEnd {
             }
         }
 
+        /// Handlers wait for a database that stands still: their calls end without it.
+        @Test func aDatabaseThatStandsStill() async throws {
+            let mongod = try EmbeddedMongod.start()
+            defer { mongod.discard() }
+            try await ServerProcess.with(.external(uri: mongod.uri)) { server in
+                try await server.withChannel { channel in
+                    _ = try await channel.catalog.listProducts(.init(), options: patient)
+                    mongod.signal(SIGSTOP)
+                    let calls = (0..<200).map { number in
+                        Task { () -> RPCError? in
+                            do throws(RPCError) {
+                                _ = try await channel.catalog.listProducts(.init(pageSize: Int32(number + 1)), options: patient)
+                                return nil
+                            } catch { return error }
+                        }
+                    }
+                    // The one that asks has to wait for a worker, too; meanwhile some calls end.
+                    try await wait(on: server) { $0.inFlightCount > 100 }
+                    await terminate(server)
+                    mongod.signal(SIGCONT)
+                    for call in calls {
+                        let error = await call.value
+                        // Refused because the wait would be too long, failed for want of a database, or told of the end.
+                        #expect(error?.code == .unavailable || error?.code == .resourceExhausted, "\(String(describing: error))")
+                    }
+                }
+            }
+        }
+
         /// Who cannot wait says so a second time.
         @Test func aSecondSignalEndsItAtOnce() async throws {
             let mongod = try EmbeddedMongod.start()

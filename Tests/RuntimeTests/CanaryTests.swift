@@ -164,6 +164,8 @@ private final class CanaryClient: Sendable {
                 case "DEADLINE_EXCEEDED": fate == .hurried
                 // A hurried call's time may be over before there is a connection.
                 case "SERVER_UNREACHABLE": isDisturbed || fate == .hurried
+                // The server says early what cannot be done in time.
+                case "QUEUE_FULL": fate == .hurried
                 default: isDisturbed && error.code == .unavailable
                 }
             tally.end(error.reason, surprise: isExpected ? nil : "client \(number), to be \(fate): \(error)")

@@ -28,13 +28,16 @@ final class ShopServer {
     /// one in reserve.
     private static let otherThreads = 4 + ServerConfiguration.reservedWorkers
 
+    /// The end takes 10 s at most, of which the shop's threads may need 3 before, where the database stands still.
+    private static let drainTimeout = Duration.seconds(5)
+
     /// Starts everything, bottom up. What was started ends again if a later part does not start.
     init(_ options: ServeOptions, logger: Logger) throws {
         self.logger = logger
         Self.raiseFileLimit(logger)
         let workers = try options.workerCount
         var configuration = ServerConfiguration(
-            listen: try options.endpoints.map(Self.withPort), workers: workers, version: Version.number)
+            listen: try options.endpoints.map(Self.withPort), workers: workers, drainTimeout: Self.drainTimeout, version: Version.number)
         configuration.databaseTime = { Shop.databaseTimeOfThisThread }
         let eventEndpoints = try options.eventEndpoints
         let uri: String
