@@ -1,5 +1,6 @@
 import EmbeddedMongoDB
 import Glibc
+import Logging
 import MongoDB
 import ProtoShop
 import RPC
@@ -54,6 +55,17 @@ struct DatabaseFailureTests {
             #expect(error?.disposition == .notExecuted)
             #expect(error?.retryDelay == Limits.databaseRetryDelay)
         }
+    }
+
+    @Test("a call that has no time left does not reach the database, and says that nothing was done")
+    func noTimeLeft() throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        let database = ShopDatabase(pool: shop.calls, name: shop.database, logger: Logger(label: "test"))
+        let error = #expect(throws: RPCError.self) {
+            try database.perform(.write, before: Deadline(.now)) { (_) throws(MongoError) in Issue.record("it did") }
+        }
+        #expect(error?.code == .deadlineExceeded && error?.metadata["place"] == "database" && error?.disposition == .notExecuted)
     }
 
     @Test("a write that is not known to be durable is not accepted; the same key tells later what became of it")

@@ -17,7 +17,7 @@ struct ExecutionTimes {
     /// Batches that are remembered.
     static let capacity = 128
     /// Fewer than that say nothing about the slowest in a hundred.
-    static let fewest = 32
+    static let fewest = 100
     /// The slowest are looked for once in so many batches: the look costs some tens of nanoseconds.
     private static let lookInterval = 16
 

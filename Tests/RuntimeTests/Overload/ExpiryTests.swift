@@ -79,7 +79,7 @@ import ZeroMQ
         let channel = try server.channel()
         defer { channel.close() }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for _ in 0..<64 { group.addTask { _ = try await channel.echo("x", timeout: .seconds(30)) } }
+            for _ in 0..<128 { group.addTask { _ = try await channel.echo("x", timeout: .seconds(30)) } }
             try await group.waitForAll()
         }
         let before = ran.value
@@ -105,6 +105,31 @@ import ZeroMQ
         }
         #expect(answered)
         try await server.expectSound()
+    }
+
+    /// A handler that decides when the time is over has its answer thrown away unencoded, and it is said that it ran. Where the
+    /// frontend was faster, nobody can tell.
+    @Test func anAnswerThatComesTooLateIsNotEncoded() async throws {
+        let server = try RunningServer.start(EchoHandlers(.unary { (request, context) throws(RPCError) in
+            while !context.deadline.hasPassed {}
+            return Echo.EchoResponse(payload: request.payload)
+        }))
+        defer { server.stop() }
+        let endpoint = server.endpoint
+        let replies = try await onThread { () throws -> [RawPeer.Reply] in
+            let peer = try RawPeer(to: endpoint)
+            try peer.greet()
+            var replies: [RawPeer.Reply] = []
+            for id in 1...200 as ClosedRange<UInt64> where !replies.contains(where: { $0.error?.metadata["place"] == "encoding" }) {
+                try peer.send(echoRequest(id: id, budget: 3000), try echoPayload("x"))
+                replies.append(try peer.answer())
+            }
+            return replies
+        }
+        #expect(replies.allSatisfy { $0.error?.code == .deadlineExceeded })
+        let found = try #require(replies.last?.error)
+        #expect(found.metadata["place"] == "encoding" && found.disposition == .executed, "\(replies.map { $0.error?.metadata["place"] })")
+        #expect(try await server.stats().expiredCounts["encoding"] == 1)
     }
 
     /// A server that stood still for longer than its calls had does none of their work afterwards, with however many waiting.
