@@ -11,17 +11,24 @@ import Testing
     @Test func tellsOfEachMethodAndHowItIsDispatched() async throws {
         let policies: [(Handler<Echo.EchoRequest, Echo.EchoResponse>, Runtime.MethodInfo)] = [
             (.unary { _, _ throws(RPCError) in .init() }, .init(dispatch: .unary, maxBatchCalls: 1)),
-            (.parked(concurrency: 3) { _ in }, .init(dispatch: .parked, concurrency: 3, maxBatchCalls: 1)),
-            (.gathered(concurrency: 2, maxCalls: 7, maxBytes: 99) { _ in }, .init(dispatch: .gathered, concurrency: 2, maxBatchCalls: 7, maxBatchBytes: 99)),
+            (
+                .parked(concurrency: 3, priority: .high, maxRequestBytes: 77) { _ in },
+                .init(dispatch: .parked, concurrency: 3, maxBatchCalls: 1, maxRequestBytes: 77, priority: .high)
+            ),
+            (
+                .gathered(concurrency: 2, maxCalls: 7, maxBytes: 99) { _ in },
+                .init(dispatch: .gathered, concurrency: 2, maxBatchCalls: 7, maxBatchBytes: 99)
+            ),
             (.coalesced { _, _ throws(RPCError) in .init() }, .init(dispatch: .coalesced, maxBatchCalls: 1024)),
         ]
-        for (handler, expected) in policies {
+        for (handler, special) in policies {
+            var expected = special
+            // FNV-1a-32 of the name.
+            (expected.method, expected.id, expected.idempotency) = ("orderwire.echo.v1.EchoService/Echo", 0x4342_D6CE, .noSideEffects)
+            if expected.priority == .unspecified { expected.priority = .normal }
+            if expected.maxRequestBytes == 0 { expected.maxRequestBytes = Int64(ServerLimits().maxRequestBytes) }
             let response = try await describe(EchoHandlers(handler))
-            var method = try #require(response.methods.first { $0.method == "orderwire.echo.v1.EchoService/Echo" })
-            #expect(method.id == 0x4342_D6CE, "FNV-1a-32 of the name")
-            #expect(method.idempotency == .noSideEffects && method.maxRequestBytes == Int64(ServerLimits().maxRequestBytes))
-            (method.method, method.id, method.idempotency, method.maxRequestBytes) = ("", 0, .unspecified, 0)
-            #expect(method == expected)
+            #expect(response.methods.first { $0.method == expected.method } == expected)
             #expect(response.methods.map(\.method) == response.methods.map(\.method).sorted())
             #expect(response.methods.count == 4, "with the runtime's own")
         }

@@ -86,6 +86,43 @@ extension Runtime {
 }
 
 extension Runtime {
+    /// Priority says which calls go first.
+    public enum Priority: Enumeration {
+        /// Not known.
+        case unspecified
+        /// Most.
+        case normal
+        /// Before all others, and beyond the limits at which others are refused.
+        case high
+        /// A number that this version does not know.
+        case unrecognized(Int32)
+
+        /// The value with number 0.
+        public init() { self.init(rawValue: 0) }
+
+        /// The value with this number.
+        public init(rawValue: Int32) {
+            switch rawValue {
+            case 0: self = .unspecified
+            case 1: self = .normal
+            case 2: self = .high
+            default: self = .unrecognized(rawValue)
+            }
+        }
+
+        /// The value's number.
+        public var rawValue: Int32 {
+            switch self {
+            case .unspecified: 0
+            case .normal: 1
+            case .high: 2
+            case .unrecognized(let number): number
+            }
+        }
+    }
+}
+
+extension Runtime {
     /// DescribeRequest asks for everything.
     public struct DescribeRequest: Message {
         /// The message with every field at its default.
@@ -179,6 +216,8 @@ extension Runtime {
         public var maxBatchBytes: Int64 = 0
         /// Largest request in bytes.
         public var maxRequestBytes: Int64 = 0
+        /// Which calls go first where not all can be carried out.
+        public var priority: Runtime.Priority = Runtime.Priority()
 
         /// The message with every field at its default.
         public init() {}
@@ -192,7 +231,8 @@ extension Runtime {
             concurrency: Int32 = 0,
             maxBatchCalls: Int32 = 0,
             maxBatchBytes: Int64 = 0,
-            maxRequestBytes: Int64 = 0
+            maxRequestBytes: Int64 = 0,
+            priority: Runtime.Priority = Runtime.Priority()
         ) {
             self.method = method
             self.id = id
@@ -202,6 +242,7 @@ extension Runtime {
             self.maxBatchCalls = maxBatchCalls
             self.maxBatchBytes = maxBatchBytes
             self.maxRequestBytes = maxRequestBytes
+            self.priority = priority
         }
     }
 }
@@ -224,6 +265,7 @@ extension Runtime.MethodInfo {
         self.maxBatchCalls = c.pointee.max_batch_calls
         self.maxBatchBytes = c.pointee.max_batch_bytes
         self.maxRequestBytes = c.pointee.max_request_bytes
+        self.priority = Runtime.Priority(rawValue: Int32(truncatingIfNeeded: c.pointee.priority.rawValue))
     }
 
     /// Fills the C struct of this message's type.
@@ -238,6 +280,7 @@ extension Runtime.MethodInfo {
         c.pointee.max_batch_calls = self.maxBatchCalls
         c.pointee.max_batch_bytes = self.maxBatchBytes
         c.pointee.max_request_bytes = self.maxRequestBytes
+        c.pointee.priority = .init(rawValue: .init(truncatingIfNeeded: self.priority.rawValue))
     }
 }
 

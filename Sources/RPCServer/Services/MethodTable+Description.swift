@@ -27,7 +27,7 @@ extension Runtime.MethodInfo {
             concurrency: policy.concurrency == .max ? 0 : Int32(clamping: policy.concurrency),
             maxBatchCalls: Int32(clamping: policy.maxCalls),
             maxBatchBytes: policy.maxBytes == .max ? 0 : Int64(policy.maxBytes),
-            maxRequestBytes: Int64(min(method.maxRequestBytes ?? .max, limits.maxRequestBytes)))
+            maxRequestBytes: Int64(min(method.maxRequestBytes ?? .max, limits.maxRequestBytes)), priority: policy.priority == .high ? .high : .normal)
     }
 }
 

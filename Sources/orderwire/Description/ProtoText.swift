@@ -146,7 +146,7 @@ struct ProtoText {
 extension Runtime.MethodInfo {
     /// For people, as in "gathered, at most 2 at once, up to 256 calls together, requests up to 8 MiB; 0x12345678 on the wire".
     fileprivate var summary: String {
-        var parts = [dispatch.text]
+        var parts = [dispatch.text] + (priority == .high ? ["goes first"] : [])
         if concurrency > 0 { parts.append("at most \(concurrency) at once") }
         if maxBatchCalls > 1 { parts.append("up to \(maxBatchCalls) calls together") }
         if maxRequestBytes > 0 { parts.append("requests up to \(Self.size(maxRequestBytes))") }

@@ -74,6 +74,7 @@ extension Field where Item == Runtime.MethodInfo {
             Field(nil, csv: "maxBatchCalls") { String($0.maxBatchCalls) },
             Field(nil, csv: "maxBatchBytes") { String($0.maxBatchBytes) },
             Field(nil, csv: "maxRequestBytes") { String($0.maxRequestBytes) },
+            Field(nil, csv: "isHighPriority") { String($0.priority == .high) },
         ]
     }
 }

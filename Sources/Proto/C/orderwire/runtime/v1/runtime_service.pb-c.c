@@ -370,7 +370,7 @@ const ProtobufCMessageDescriptor orderwire__runtime__v1__describe_response__desc
   (ProtobufCMessageInit) orderwire__runtime__v1__describe_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor orderwire__runtime__v1__method_info__field_descriptors[8] =
+static const ProtobufCFieldDescriptor orderwire__runtime__v1__method_info__field_descriptors[9] =
 {
   {
     "method",
@@ -468,6 +468,18 @@ static const ProtobufCFieldDescriptor orderwire__runtime__v1__method_info__field
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "priority",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__MethodInfo, priority),
+    &orderwire__runtime__v1__priority__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned orderwire__runtime__v1__method_info__field_indices_by_name[] = {
   4,   /* field[4] = concurrency */
@@ -478,11 +490,12 @@ static const unsigned orderwire__runtime__v1__method_info__field_indices_by_name
   5,   /* field[5] = max_batch_calls */
   7,   /* field[7] = max_request_bytes */
   0,   /* field[0] = method */
+  8,   /* field[8] = priority */
 };
 static const ProtobufCIntRange orderwire__runtime__v1__method_info__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor orderwire__runtime__v1__method_info__descriptor =
 {
@@ -492,7 +505,7 @@ const ProtobufCMessageDescriptor orderwire__runtime__v1__method_info__descriptor
   "Orderwire__Runtime__V1__MethodInfo",
   "orderwire.runtime.v1",
   sizeof(Orderwire__Runtime__V1__MethodInfo),
-  8,
+  9,
   orderwire__runtime__v1__method_info__field_descriptors,
   orderwire__runtime__v1__method_info__field_indices_by_name,
   1,  orderwire__runtime__v1__method_info__number_ranges,
@@ -1067,6 +1080,36 @@ const ProtobufCEnumDescriptor orderwire__runtime__v1__dispatch__descriptor =
   orderwire__runtime__v1__dispatch__enum_values_by_name,
   1,
   orderwire__runtime__v1__dispatch__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue orderwire__runtime__v1__priority__enum_values_by_number[3] =
+{
+  { "PRIORITY_UNSPECIFIED", "ORDERWIRE__RUNTIME__V1__PRIORITY__PRIORITY_UNSPECIFIED", 0 },
+  { "PRIORITY_NORMAL", "ORDERWIRE__RUNTIME__V1__PRIORITY__PRIORITY_NORMAL", 1 },
+  { "PRIORITY_HIGH", "ORDERWIRE__RUNTIME__V1__PRIORITY__PRIORITY_HIGH", 2 },
+};
+static const ProtobufCIntRange orderwire__runtime__v1__priority__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex orderwire__runtime__v1__priority__enum_values_by_name[3] =
+{
+  { "PRIORITY_HIGH", 2 },
+  { "PRIORITY_NORMAL", 1 },
+  { "PRIORITY_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor orderwire__runtime__v1__priority__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "orderwire.runtime.v1.Priority",
+  "Priority",
+  "Orderwire__Runtime__V1__Priority",
+  "orderwire.runtime.v1",
+  3,
+  orderwire__runtime__v1__priority__enum_values_by_number,
+  3,
+  orderwire__runtime__v1__priority__enum_values_by_name,
+  1,
+  orderwire__runtime__v1__priority__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
 static const ProtobufCMethodDescriptor orderwire__runtime__v1__runtime_service__method_descriptors[2] =

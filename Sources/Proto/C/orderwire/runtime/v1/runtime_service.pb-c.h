@@ -74,6 +74,24 @@ typedef enum _Orderwire__Runtime__V1__Dispatch {
   ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_COALESCED = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(ORDERWIRE__RUNTIME__V1__DISPATCH)
 } Orderwire__Runtime__V1__Dispatch;
+/*
+ * Priority says which calls go first.
+ */
+typedef enum _Orderwire__Runtime__V1__Priority {
+  /*
+   * Not known.
+   */
+  ORDERWIRE__RUNTIME__V1__PRIORITY__PRIORITY_UNSPECIFIED = 0,
+  /*
+   * Most.
+   */
+  ORDERWIRE__RUNTIME__V1__PRIORITY__PRIORITY_NORMAL = 1,
+  /*
+   * Before all others, and beyond the limits at which others are refused.
+   */
+  ORDERWIRE__RUNTIME__V1__PRIORITY__PRIORITY_HIGH = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(ORDERWIRE__RUNTIME__V1__PRIORITY)
+} Orderwire__Runtime__V1__Priority;
 
 /* --- messages --- */
 
@@ -149,10 +167,14 @@ struct  Orderwire__Runtime__V1__MethodInfo
    * Largest request in bytes.
    */
   int64_t max_request_bytes;
+  /*
+   * Which calls go first where not all can be carried out.
+   */
+  Orderwire__Runtime__V1__Priority priority;
 };
 #define ORDERWIRE__RUNTIME__V1__METHOD_INFO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__runtime__v1__method_info__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, ORDERWIRE__RUNTIME__V1__IDEMPOTENCY__IDEMPOTENCY_UNSPECIFIED, ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_UNSPECIFIED, 0, 0, 0, 0 }
+    , (char *)protobuf_c_empty_string, 0, ORDERWIRE__RUNTIME__V1__IDEMPOTENCY__IDEMPOTENCY_UNSPECIFIED, ORDERWIRE__RUNTIME__V1__DISPATCH__DISPATCH_UNSPECIFIED, 0, 0, 0, 0, ORDERWIRE__RUNTIME__V1__PRIORITY__PRIORITY_UNSPECIFIED }
 
 
 /*
@@ -514,6 +536,7 @@ void orderwire__runtime__v1__runtime_service__stats(ProtobufCService *service,
 
 extern const ProtobufCEnumDescriptor    orderwire__runtime__v1__idempotency__descriptor;
 extern const ProtobufCEnumDescriptor    orderwire__runtime__v1__dispatch__descriptor;
+extern const ProtobufCEnumDescriptor    orderwire__runtime__v1__priority__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__describe_request__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__describe_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__method_info__descriptor;
