@@ -1,10 +1,9 @@
 import RPC
 import ZeroMQ
 
-/// A call between its encoding and its outcome.
-struct OutgoingCall: Sendable {
-    let request: OutgoingRequest
-    let fullName: String
+/// What has to be known of a call to try it again.
+struct RepeatableCall: Sendable {
+    let method: String
     let idempotency: Idempotency
     let options: CallOptions
 }
@@ -21,29 +20,18 @@ struct OutgoingCall: Sendable {
 ///   and ends the try as unsent.
 /// - *A close during a backoff* ends the wait; the next try meets a closed mailbox.
 extension Channel {
-    func carryOut(_ call: OutgoingCall, now: MonotonicTime) async throws(RPCError) -> Frame {
-        let server = try firstServer(for: call, now: now)
-        let attempt = makeAttempt(call, now: now)
-        switch await run(attempt, at: server) {
-        case .success(let payload):
-            if let report = call.options.onTimings { report(timings(of: attempt, at: server, sentCount: 1)) }
-            return payload
-        case .failure(let failure):
-            return try await tryAgain(call, after: failure, of: attempt, at: server)
-        }
-    }
-
-    private func firstServer(for call: OutgoingCall, now: MonotonicTime) throws(RPCError) -> Int {
-        guard let endpoint = call.options.endpoint else { return servers.pick(at: now) ?? 0 }
+    func firstServer(for options: CallOptions, now: MonotonicTime) throws(RPCError) -> Int {
+        guard let endpoint = options.endpoint else { return servers.pick(at: now) ?? 0 }
         guard let index = servers.index(of: endpoint) else { throw Self.invalidEndpoint("\(endpoint) is no server of this channel") }
         return index
     }
 
-    private func makeAttempt(_ call: OutgoingCall, now: MonotonicTime) -> CallAttempt {
-        CallAttempt(call.request, sendBy: min(call.request.deadline.time, now.advanced(by: configuration.connectTimeout)))
+    func makeAttempt(_ request: OutgoingRequest, now: MonotonicTime) -> CallAttempt {
+        CallAttempt(request, sendBy: min(request.deadline.time, now.advanced(by: configuration.connectTimeout)))
     }
 
-    private func run(_ attempt: CallAttempt, at server: Int) async -> CallAttempt.Outcome {
+    /// One try, to its end. Inlined: it is on the way of every call.
+    @inline(__always) func run(_ attempt: CallAttempt, at server: Int) async -> CallAttempt.Outcome {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 attempt.willStart(continuation)
@@ -55,23 +43,23 @@ extension Channel {
     }
 
     /// What follows a try that failed: other tries, or the call's failure.
-    private func tryAgain(
-        _ call: OutgoingCall, after failure: AttemptFailure, of attempt: CallAttempt, at server: Int
+    func tryAgain(
+        _ call: RepeatableCall, after failure: AttemptFailure, of attempt: CallAttempt, at server: Int
     ) async throws(RPCError) -> Frame {
-        let policy = call.options.retry ?? configuration.retryByMethod[call.fullName] ?? configuration.retry
+        let policy = call.options.retry ?? configuration.retryByMethod[call.method] ?? configuration.retry
         var state = RetryState(policy, idempotency: call.idempotency)
         var (failure, attempt, server) = (failure, attempt, server)
         while true {
             if attempt.wasSent { state.wasSent() }
             let next: Int
             do throws(RPCError) {
-                next = try await nextServer(for: call, after: failure, at: server, &state)
+                next = try await nextServer(for: attempt.request, after: failure, at: server, &state)
             } catch {
                 call.options.onTimings?(timings(of: attempt, at: server, sentCount: state.sentCount))
                 throw error
             }
             server = next
-            attempt = makeAttempt(call, now: .now)
+            attempt = makeAttempt(attempt.request, now: .now)
             switch await run(attempt, at: server) {
             case .success(let payload):
                 call.options.onTimings?(timings(of: attempt, at: server, sentCount: state.sentCount + 1))
@@ -84,34 +72,34 @@ extension Channel {
 
     /// Waits as long as the call has to, and chooses where it goes then. Throws the call's failure where it is not tried again.
     private func nextServer(
-        for call: OutgoingCall, after failure: AttemptFailure, at server: Int, _ state: inout RetryState
+        for request: OutgoingRequest, after failure: AttemptFailure, at server: Int, _ state: inout RetryState
     ) async throws(RPCError) -> Int {
         let now = MonotonicTime.now
         let retry = SubchannelList.Retry(server: server, needsBudget: true)
         var random = servers.random
         let decision = state.decide(
-            failure, remaining: call.request.deadline.time.microseconds(since: now),
-            hasBudget: pick(call, for: retry, at: now) != nil, random: .random(in: 0..<1, using: &random))
+            failure, remaining: request.deadline.time.microseconds(since: now),
+            hasBudget: pick(request, for: retry, at: now) != nil, random: .random(in: 0..<1, using: &random))
         switch decision {
         case .giveUp(let error):
             throw error
         case .elsewhere:
             guard !Task.isCancelled else { throw state.final(Self.cancelled) }
-            return pick(call, for: .init(server: server, needsBudget: false), at: now) ?? server
+            return pick(request, for: .init(server: server, needsBudget: false), at: now) ?? server
         case .again(let wait, or: let error):
             await backoffs.wait(microseconds: wait)
             guard !Task.isCancelled else { throw state.final(Self.cancelled) }
-            guard let next = pick(call, for: retry, at: .now) else { throw error }
+            guard let next = pick(request, for: retry, at: .now) else { throw error }
             return next
         }
     }
 
-    private func pick(_ call: OutgoingCall, for retry: SubchannelList.Retry, at now: MonotonicTime) -> Int? {
-        guard call.request.isPinned else { return servers.pick(for: retry, at: now) }
+    private func pick(_ request: OutgoingRequest, for retry: SubchannelList.Retry, at now: MonotonicTime) -> Int? {
+        guard request.isPinned else { return servers.pick(for: retry, at: now) }
         return retry.needsBudget && !servers[retry.server].allowsRetries ? nil : retry.server
     }
 
-    private func timings(of attempt: CallAttempt, at server: Int, sentCount: Int) -> CallTimings {
+    func timings(of attempt: CallAttempt, at server: Int, sentCount: Int) -> CallTimings {
         let roundTrip = attempt.answeredAt.map { $0.microseconds(since: attempt.sentAt) } ?? 0
         return CallTimings(
             roundTrip: .microseconds(Int64(clamping: roundTrip)), server: attempt.stageTimings, attempts: sentCount,

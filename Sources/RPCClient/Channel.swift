@@ -55,53 +55,48 @@ public final class Channel: CallInvoker, Sendable {
     ) async throws(RPCError) -> Response {
         let now = MonotonicTime.now
         let deadline = Deadline(now.advanced(by: options.timeout ?? configuration.defaultTimeout))
-        if configuration.interceptors.isEmpty {
-            return try await call(method, request, options, by: deadline, now: now)
-        }
-        var intercepted = InterceptedCall(
-            method: method.fullName, identity: nil, deadline: deadline, metadata: options.metadata, traceparent: options.traceparent)
-        var chain = InterceptorChain(configuration.interceptors, began: now)
+        var interceptors = configuration.interceptors.isEmpty
+            ? nil : InterceptorChain(configuration.interceptors, method: method.fullName, options, deadline: deadline, now: now)
         do throws(RPCError) {
-            try chain.begin(&intercepted)
-            var options = options
-            (options.metadata, options.traceparent) = (intercepted.metadata, intercepted.traceparent)
-            let response = try await call(method, request, options, by: deadline, now: .now)
-            chain.end(intercepted, nil)
+            try interceptors?.begin()
+            let extensions = if let interceptors {
+                try Self.encode(interceptors.call.traceparent, interceptors.call.metadata)
+            } else {
+                try Self.encode(options.traceparent, options.metadata)
+            }
+            guard deadline.time > now else { throw .deadlineExceeded(at: "client", disposition: .notExecuted) }
+            let attempt = makeAttempt(
+                OutgoingRequest(
+                    method: method.id, deadline: deadline, payload: try Self.encode(request), extensions: extensions,
+                    wantsTimings: options.onTimings != nil, isPinned: options.endpoint != nil),
+                now: now)
+            let server = try firstServer(for: options, now: now)
+            let payload: Frame
+            switch await run(attempt, at: server) {
+            case .success(let frame):
+                payload = frame
+                if let report = options.onTimings { report(timings(of: attempt, at: server, sentCount: 1)) }
+            case .failure(let failure):
+                payload = try await tryAgain(
+                    RepeatableCall(method: method.fullName, idempotency: method.idempotency, options: options),
+                    after: failure, of: attempt, at: server)
+            }
+            let response: Response = try Self.decode(payload)
+            interceptors?.end(nil)
             return response
         } catch {
-            chain.end(intercepted, error)
+            interceptors?.end(error)
             throw error
         }
     }
 
-    private func call<Request: Message, Response: Message>(
-        _ method: MethodDescriptor<Request, Response>, _ request: Request, _ options: CallOptions, by deadline: Deadline, now: MonotonicTime
-    ) async throws(RPCError) -> Response {
-        let call = OutgoingCall(
-            request: try prepare(method.id, request, options, by: deadline, now: now), fullName: method.fullName,
-            idempotency: method.idempotency, options: options)
-        let payload = try await carryOut(call, now: now)
-        do throws(DecodingError) {
-            return try Response(serializedBytes: payload.unsafeBytes)
-        } catch {
-            throw RPCError(
-                .internalError, reason: "MALFORMED_RESPONSE",
-                "the response is no valid \(Response.messageName): \(error.field): \(error.reason)")
-        }
-    }
-
-    private func prepare(
-        _ method: UInt32, _ request: some Message, _ options: CallOptions, by deadline: Deadline, now: MonotonicTime
-    ) throws(RPCError) -> OutgoingRequest {
-        guard deadline.time > now else { throw .deadlineExceeded(at: "client", disposition: .notExecuted) }
-        let extensions = HeaderExtension(traceparent: options.traceparent, metadata: options.metadata)
-        guard let encodedExtensions = extensions.isEmpty ? [] : extensions.encoded() else {
+    private static func encode(_ traceparent: String?, _ metadata: [(key: String, value: String)]) throws(RPCError) -> [UInt8] {
+        if traceparent == nil && metadata.isEmpty { return [] }
+        guard let bytes = HeaderExtension(traceparent: traceparent, metadata: metadata).encoded() else {
             throw .invalidFields([.init(
                 field: "metadata", description: "keys have 1 to 255 bytes, all pairs together at most \(FrameHeader.maxExtensionLength)")])
         }
-        return OutgoingRequest(
-            method: method, deadline: deadline, payload: try Self.encode(request), extensions: encodedExtensions,
-            wantsTimings: options.onTimings != nil, isPinned: options.endpoint != nil)
+        return bytes
     }
 
     private static func encode(_ request: some Message) throws(RPCError) -> Frame {
@@ -116,6 +111,16 @@ public final class Channel: CallInvoker, Sendable {
             throw .invalidFields([.init(field: error.field, description: error.reason)])
         }
         return frame ?? Frame()
+    }
+
+    private static func decode<Response: Message>(_ payload: Frame) throws(RPCError) -> Response {
+        do throws(DecodingError) {
+            return try Response(serializedBytes: payload.unsafeBytes)
+        } catch {
+            throw RPCError(
+                .internalError, reason: "MALFORMED_RESPONSE",
+                "the response is no valid \(Response.messageName): \(error.field): \(error.reason)")
+        }
     }
 
     static func invalidEndpoint(_ text: String) -> RPCError {

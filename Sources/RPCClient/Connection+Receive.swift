@@ -22,13 +22,14 @@ extension Connection {
 
     /// A message that cannot be read is skipped: its call, if it was for one, ends by its deadline.
     mutating func accept(_ payload: Frame) {
+        let bytes = self.header.unsafeBytes
         let header: FrameHeader
         do throws(FrameHeader.Defect) {
-            header = try FrameHeader(self.header.unsafeBytes)
+            header = try FrameHeader(bytes)
         } catch {
             return
         }
-        guard self.header.count == FrameHeader.size + Int(header.extensionLength) else { return }
+        guard bytes.count == FrameHeader.size + Int(header.extensionLength) else { return }
         switch header.type {
         case .response: end(header, payload)
         case .helloAck: openSession(payload)
@@ -57,7 +58,7 @@ extension Connection {
                 .internalError, reason: "MALFORMED_RESPONSE", "the response's extensions cannot be read: \(defect)"))))
         }
         guard header.status != .ok else {
-            budget.succeed()
+            if !budget.isFull { budget.succeed() }
             return call.end(.success(payload))
         }
         call.end(.failure(failure(RPCError(header: header, payload: payload.unsafeBytes))))

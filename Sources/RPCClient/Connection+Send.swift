@@ -35,22 +35,21 @@ extension Connection {
     func send(_ call: CallAttempt, id: UInt64, on socket: borrowing Socket) throws(ZeroMQError) -> Bool {
         let sentAt = MonotonicTime.now
         // A deadline that has just passed is found by `expire`; 0 would mean the server's default.
-        let request = call.request
-        let budget = max(1, request.deadline.time.microseconds(since: sentAt))
+        let budget = max(1, call.request.deadline.time.microseconds(since: sentAt))
         var header = FrameHeader.request(
-            callID: id, method: request.method, sentAt: sentAt.microseconds, budget: UInt32(clamping: budget),
-            extensionLength: UInt16(request.extensions.count))
-        if request.wantsTimings { header.flags |= FrameHeader.wantsTimings }
-        let size = FrameHeader.size + request.extensions.count
+            callID: id, method: call.request.method, sentAt: sentAt.microseconds, budget: UInt32(clamping: budget),
+            extensionLength: UInt16(call.request.extensions.count))
+        if call.request.wantsTimings { header.flags |= FrameHeader.wantsTimings }
+        let size = FrameHeader.size + call.request.extensions.count
         let outcome = try withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { (bytes) throws(ZeroMQError) in
             header.write(to: bytes)
-            UnsafeMutableRawBufferPointer(rebasing: bytes[FrameHeader.size...]).copyBytes(from: request.extensions)
+            UnsafeMutableRawBufferPointer(rebasing: bytes[FrameHeader.size...]).copyBytes(from: call.request.extensions)
             return try socket.send(copying: UnsafeRawBufferPointer(bytes), more: true)
         }
         guard outcome == .sent else { return false }
         call.sentAt = sentAt
         // The call keeps its payload, for another try.
-        request.payload.share(with: outgoing)
+        call.request.payload.share(with: outgoing)
         return try socket.send(outgoing, more: false) == .sent
     }
 

@@ -4,14 +4,18 @@ import RPC
 struct InterceptorChain {
     private let interceptors: [any Interceptor]
     private let began: MonotonicTime
+    /// The call as they have changed it.
+    private(set) var call: InterceptedCall
     private var begunCount = 0
 
-    init(_ interceptors: [any Interceptor], began: MonotonicTime) {
+    init(_ interceptors: [any Interceptor], method: String, _ options: CallOptions, deadline: Deadline, now: MonotonicTime) {
         self.interceptors = interceptors
-        self.began = began
+        began = now
+        call = InterceptedCall(
+            method: method, identity: nil, deadline: deadline, metadata: options.metadata, traceparent: options.traceparent)
     }
 
-    mutating func begin(_ call: inout InterceptedCall) throws(RPCError) {
+    mutating func begin() throws(RPCError) {
         for interceptor in interceptors {
             do throws(RPCError) {
                 try interceptor.callWillStart(&call)
@@ -25,7 +29,7 @@ struct InterceptorChain {
         }
     }
 
-    func end(_ call: InterceptedCall, _ error: RPCError?) {
+    func end(_ error: RPCError?) {
         let outcome = CallOutcome(error: error, duration: .microseconds(Int64(clamping: MonotonicTime.now.microseconds(since: began))))
         for interceptor in interceptors.prefix(begunCount).reversed() { interceptor.callDidEnd(call, outcome) }
     }

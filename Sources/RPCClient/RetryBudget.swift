@@ -14,9 +14,10 @@ struct RetryBudget: Equatable {
 
     var allowsRetries: Bool { tenths > Self.maxTenths / 2 }
 
-    mutating func succeed() {
-        if tenths < Self.maxTenths { tenths += Self.successTenths }
-    }
+    /// There is nothing to give back: as good as always.
+    var isFull: Bool { tenths == Self.maxTenths }
+
+    mutating func succeed() { tenths = min(Self.maxTenths, tenths + Self.successTenths) }
 
     mutating func fail() { tenths = max(0, tenths - Self.failureTenths) }
 }
