@@ -250,15 +250,36 @@ import ZeroMQ
         defer { refusing.stop() }
         let plain = try RunningServer.start(EchoHandlers.plain)
         defer { plain.stop() }
-        let channel = try Channel(to: [refusing.endpoint, plain.endpoint], name: "tester", configuration: retrying())
+        // No retries: callers that wait would spare it, too.
+        let channel = try Channel(to: [refusing.endpoint, plain.endpoint], name: "tester", configuration: .patient)
         defer { channel.close() }
         _ = try await channel.echo.echo(.init(), options: CallOptions(timeout: .seconds(20), endpoint: plain.endpoint))
         let began = MonotonicTime.now
         let outcomes = try await underLoad(channel, callers: callers) { try await Self.more(3000, $0) }
-        #expect(outcomes.errors.isEmpty)
         // Those that were on their way when it refused the first of them come on top.
         let waits = Int(MonotonicTime.now.microseconds(since: began) / wait.wholeMicroseconds) + 1
-        #expect(refused.value <= callers * waits, "\(refused.value) refusals in \(waits) waits")
+        #expect(refused.value <= callers * waits && outcomes.errors.count == refused.value, "\(refused.value) refusals in \(waits) waits")
+    }
+
+    /// All calls that a killed server had are lost by one event, which leaves enough of its retry budget for them all.
+    @Test func killingTheOnlyServerFailsNoIdempotentCall() async throws {
+        let server = Shared(try PeerProcess("echo-server"))
+        defer { server.value.end() }
+        let channel = try Channel(to: server.value.endpoint, name: "tester", configuration: retrying())
+        defer { channel.close() }
+        let outcomes = try await underLoad(channel, callers: 64) { succeeded in
+            for _ in 0..<3 {
+                try await Self.more(1000, succeeded)
+                let old = server.value
+                let new = try await onThread {
+                    old.end()
+                    return try PeerProcess("echo-server", port: old.port)
+                }
+                server.withLock { $0 = new }
+            }
+            try await Self.more(1000, succeeded)
+        }
+        #expect(outcomes.errors.isEmpty, "\(outcomes.errors.count) failed, first: \(outcomes.errors.first.map { "\($0)" } ?? "")")
     }
 
     /// Whoever waits for a server is answered as soon as that is up: nothing waits for a timeout.
