@@ -161,6 +161,7 @@ private final class Place: Sendable {
 extension RPCError {
     /// Whether trying again can help.
     var isPassing: Bool {
-        [.unavailable, .deadlineExceeded, .resourceExhausted, .cancelled].contains(code)
+        // A channel that its owner has closed stays closed.
+        reason != "CHANNEL_CLOSED" && [.unavailable, .deadlineExceeded, .resourceExhausted, .cancelled].contains(code)
     }
 }

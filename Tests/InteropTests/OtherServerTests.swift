@@ -10,7 +10,7 @@ import Testing
 /// protocol. The Python client's tests ask the same of that client.
 @Suite(.serialized, .blocking, .timeLimit(.minutes(5)), .enabled(if: Python.isInstalled, "scripts/setup installs the Python tools"))
 struct OtherServerTests {
-    @Test(arguments: ["newer", "older", "chatty"])
+    @Test(arguments: ["newer", "older", "chatty", "drains"])
     func aCallSucceeds(at server: String) async throws {
         #expect(try await outcome(at: server) == nil)
     }
@@ -42,12 +42,17 @@ struct OtherServerTests {
         try stub.waitUntilReady()
         let channel = try Channel(to: "tcp://127.0.0.1:\(port)", name: "tester")
         defer { channel.close() }
+        var feed = CompletionFeed(channel, group: "g", after: 0).makeAsyncIterator()
         var seen: [Int64] = []
-        for try await completion in CompletionFeed(channel, group: "g", after: 0) {
-            seen.append(completion.sequence)
-            if seen.count == 5 { break }
-        }
+        for _ in 0..<5 { seen.append(try await feed.next()?.sequence ?? 0) }
         #expect(seen == [1, 2, 3, 4, 6])
+        channel.close()
+        do throws(RPCError) {
+            _ = try await feed.next()
+            Issue.record("a feed outlives its channel")
+        } catch {
+            #expect(error.reason == "CHANNEL_CLOSED")
+        }
     }
 
     /// Why a call to a stub server fails; nil where it returns what was sent.

@@ -47,7 +47,7 @@ def completions(
                 sequence, previous, payload = event
                 ready = [order_pb2.Completion.FromString(payload)] if previous <= last else _missed(orders, filter, last, sequence)
             except RPCError as error:
-                if error.code not in _PASSING and error.reason != "MEMBER_UNKNOWN":
+                if error.reason == "CHANNEL_CLOSED" or error.code not in _PASSING and error.reason != "MEMBER_UNKNOWN":
                     raise
                 if membership and error.reason in ("MEMBER_UNKNOWN", "SERVER_UNREACHABLE"):
                     membership.close()

@@ -18,6 +18,7 @@ SCENARIOS = {
     "newer": None,
     "older": None,
     "chatty": None,
+    "drains": None,
     "unknown-status": ("UNKNOWN", "NEW_REASON", "MAYBE"),
     "no-details": ("FAILED_PRECONDITION", "UNKNOWN", "EXECUTED"),
     "unreadable-details": ("NOT_FOUND", "UNKNOWN", "EXECUTED"),
@@ -45,7 +46,7 @@ def status_payload(code, reason):
 
 class Stub:
     def __init__(self, scenario, port):
-        self.scenario = scenario
+        self.scenario, self.received = scenario, []
         self.socket = zmq.Context.instance().socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.bind(f"tcp://127.0.0.1:{port}")
@@ -54,6 +55,7 @@ class Stub:
         while True:
             peer, frame, payload = self.socket.recv_multipart()
             header = Header.parse(frame)
+            self.received.append(header.type)
             if header.type == wire.HELLO:
                 self.greet(peer)
             elif header.type == wire.REQUEST:
@@ -107,6 +109,8 @@ class Stub:
         if self.scenario == "chatty":
             self.say_what_nobody_asked(peer, request)
         self.send(peer, header, tlvs, payload)
+        if self.scenario == "drains":
+            self.send(peer, Header(wire.DRAIN))
 
     def say_what_nobody_asked(self, peer, request):
         for kind in [*range(13, 30), 200, 255, wire.REQUEST, wire.CANCEL, wire.EVENT, wire.EVENT_HEARTBEAT]:

@@ -3,10 +3,12 @@ import threading
 import unittest
 
 import orderwire
+from orderwire import wire
 from orderwire.echo.v1 import echo_service_pb2
 
 from . import stub_server, stub_shop
-from .support import PATIENCE, free_port
+from .support import PATIENCE, eventually, free_port
+from .test_completions import Subscriber
 
 ECHO = echo_service_pb2.DESCRIPTOR.services_by_name["EchoService"]
 
@@ -26,11 +28,20 @@ class OtherServerTests(unittest.TestCase):
         self.addCleanup(shop.close)
         threading.Thread(target=shop.serve, daemon=True).start()
         with orderwire.Channel(f"tcp://127.0.0.1:{port}", name="tester", timeout=PATIENCE, connect_timeout=PATIENCE) as channel:
-            completions = orderwire.completions(channel, "g", after=0)
-            seen = [next(completions).sequence for _ in stub_shop.SEEN]
-            completions.close()
+            subscriber = Subscriber(channel, "g", after=0)
+            seen = [completion.sequence for completion in subscriber.take(len(stub_shop.SEEN))]
+            self.assertTrue(eventually(lambda: sorted(shop.acked) == [1, 2, 2, 3, 4, 6]), shop.acked)  # the repetition once more
         self.assertEqual(seen, stub_shop.SEEN)
-        self.assertEqual(sorted(shop.acked), [1, 2, 2, 3, 4])  # the repetition once more, the last one not yet
+        subscriber.thread.join(PATIENCE)
+        self.assertEqual(subscriber.error.reason, "CHANNEL_CLOSED")
+
+    def test_a_client_says_bye_when_the_server_drains(self):
+        port = free_port()
+        stub = stub_server.Stub("drains", port)
+        threading.Thread(target=stub.serve, daemon=True).start()
+        with orderwire.Channel(f"tcp://127.0.0.1:{port}", name="tester", connect_timeout=PATIENCE) as channel:
+            orderwire.Stub(channel, ECHO).Echo(echo_service_pb2.EchoRequest(payload=b"x"), timeout=PATIENCE)
+            self.assertTrue(eventually(lambda: wire.BYE in stub.received))
 
     def outcome(self, port, timeout):
         with orderwire.Channel(f"tcp://127.0.0.1:{port}", name="tester", connect_timeout=PATIENCE) as channel:
