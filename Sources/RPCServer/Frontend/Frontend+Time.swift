@@ -7,10 +7,7 @@ extension Frontend {
     mutating func tick(_ socket: borrowing Socket) throws(ZeroMQError) {
         nudgeWorkers()
         if let scan = inFlight.nextScan, now >= scan { try expire(socket) }
-        if now.microseconds(since: lastSilenceCheck) >= configuration.heartbeatInterval.wholeMicroseconds {
-            lastSilenceCheck = now
-            forgetSilentSessions()
-        }
+        checkSilence()
         clearQueues()
         if case .draining(let since) = state, isDrained(since: since) { try endDraining(socket) }
     }
@@ -58,9 +55,18 @@ extension Frontend {
 
     private static let oldestInterval: UInt64 = 100_000
 
-    private mutating func forgetSilentSessions() {
-        let limit = configuration.heartbeatInterval.wholeMicroseconds * 3
-        for session in sessions.silent(for: limit, at: now) where session.calls.isEmpty { close(session.peer) }
+    /// Ends sessions that were not heard of for three heartbeats. A server that stood still has not listened either: what its
+    /// clients sent may not even have been read, so they get the time once more.
+    private mutating func checkSilence() {
+        let interval = configuration.heartbeatInterval.wholeMicroseconds
+        let elapsed = now.microseconds(since: lastSilenceCheck)
+        guard elapsed >= interval else { return }
+        lastSilenceCheck = now
+        guard elapsed < interval * 2 else {
+            for session in sessions.all { session.lastHeard = now }
+            return
+        }
+        for session in sessions.silent(for: interval * 3, at: now) where session.calls.isEmpty { close(session.peer) }
     }
 
     /// Ends a session; what it had queued is dropped, and what runs is told.

@@ -138,8 +138,8 @@ struct Frontend: ~Copyable {
     }
 
     private var millisecondsToNextTick: Int {
-        let heartbeat = Int(configuration.heartbeatInterval.wholeMicroseconds / 1000)
-        var next = max(1, heartbeat)
+        let silenceCheck = lastSilenceCheck.advanced(by: configuration.heartbeatInterval)
+        var next = Int(clamping: silenceCheck.microseconds(since: now) / 1000 + 1)
         if let scan = inFlight.nextScan { next = min(next, Int(clamping: scan.microseconds(since: now) / 1000 + 1)) }
         if case .draining = state { next = min(next, Self.drainCheckMilliseconds) }
         return next
