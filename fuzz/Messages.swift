@@ -42,7 +42,8 @@ struct FuzzedMessage: Sendable {
             bytesValue: [0, 255], color: .negative, leaf: leaf, time: .init(seconds: 1, nanos: 2), duration: .init(seconds: -1, nanos: -5))),
         FuzzedMessage(Everything.Lists(
             int32Values: [1, -1], doubleValues: [0.1, .infinity], boolValues: [true, false], stringValues: ["", "x"], bytesValues: [[], [1]],
-            colors: [.red, .unrecognized(9)], leaves: [leaf, .init()], times: [.init(seconds: 5)], unpackedValues: [1, 2])),
+            colors: [.red, .unrecognized(9)], leaves: [leaf, .init()], times: [.init(seconds: 5), .init(seconds: 6, nanos: 50_000_000), .init(nanos: 7_000)], durations: [.init(seconds: 1, nanos: 5_000_000)],
+            unpackedValues: [1, 2])),
         FuzzedMessage(
             Everything.Maps(int32s: [1: 2], bools: [true: "yes"], strings: ["a": .red, "b": .far], leavesByName: ["l": leaf], times: ["t": .init()])),
         FuzzedMessage(
