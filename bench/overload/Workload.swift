@@ -30,7 +30,7 @@ enum Workload: String, Sendable {
     }
 
     private static let echoRequest = Echo.EchoRequest(payload: [UInt8](repeating: 0x5A, count: 64))
-    private static let options = CallOptions(timeout: budget)
+    private static let options = CallOptions(timeout: budget, retry: .never)
 }
 
 /// What a server can do: as many calls as come back when 64 are always in flight.
