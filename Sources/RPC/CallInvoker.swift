@@ -8,12 +8,42 @@ public struct CallOptions: Sendable {
     public var metadata: [(key: String, value: String)]
     /// W3C trace context of the caller ("00-<trace id>-<span id>-<flags>"), where it has one.
     public var traceparent: String?
+    /// What few calls set. Behind one reference, because options are handed on at each step of a call.
+    private var rare = Rare?.none
+
+    private struct Settings: Sendable {
+        var retry: RetryPolicy?
+        var endpoint: String?
+        var onTimings: (@Sendable (CallTimings) -> Void)?
+    }
+
+    private final class Rare: Sendable {
+        let settings: Settings
+        init(_ settings: Settings) { self.settings = settings }
+    }
+
+    private var settings: Settings {
+        get { rare?.settings ?? Settings() }
+        set { rare = Rare(newValue) }
+    }
+
     /// When the call is tried again; nil: what the channel says for its method.
-    public var retry: RetryPolicy?
+    public var retry: RetryPolicy? {
+        get { rare?.settings.retry }
+        set { settings.retry = newValue }
+    }
+
     /// The only server of the channel that will do, as one that holds what the call refers to; nil: any.
-    public var endpoint: String?
+    public var endpoint: String? {
+        get { rare?.settings.endpoint }
+        set { settings.endpoint = newValue }
+    }
+
     /// Asks the server where the call's time went; called once, before the call returns or throws.
-    public var onTimings: (@Sendable (CallTimings) -> Void)?
+    public var onTimings: (@Sendable (CallTimings) -> Void)? {
+        get { rare?.settings.onTimings }
+        set { settings.onTimings = newValue }
+    }
 
     public init(
         timeout: Duration? = nil, metadata: [(key: String, value: String)] = [], traceparent: String? = nil,
@@ -22,9 +52,9 @@ public struct CallOptions: Sendable {
         self.timeout = timeout
         self.metadata = metadata
         self.traceparent = traceparent
-        self.retry = retry
-        self.endpoint = endpoint
-        self.onTimings = onTimings
+        if retry != nil || endpoint != nil || onTimings != nil {
+            settings = Settings(retry: retry, endpoint: endpoint, onTimings: onTimings)
+        }
     }
 }
 

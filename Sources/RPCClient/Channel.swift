@@ -55,7 +55,7 @@ public final class Channel: CallInvoker, Sendable {
     ) async throws(RPCError) -> Response {
         let now = MonotonicTime.now
         let deadline = Deadline(now.advanced(by: options.timeout ?? configuration.defaultTimeout))
-        var interceptors = configuration.interceptors.isEmpty
+        let interceptors = configuration.interceptors.isEmpty
             ? nil : InterceptorChain(configuration.interceptors, method: method.fullName, options, deadline: deadline, now: now)
         do throws(RPCError) {
             try interceptors?.begin()

@@ -1,7 +1,7 @@
 import RPC
 
 /// The interceptors of one call: those that have begun are told of its end, in reverse order.
-struct InterceptorChain {
+final class InterceptorChain {
     private let interceptors: [any Interceptor]
     private let began: MonotonicTime
     /// The call as they have changed it.
@@ -15,7 +15,7 @@ struct InterceptorChain {
             method: method, identity: nil, deadline: deadline, metadata: options.metadata, traceparent: options.traceparent)
     }
 
-    mutating func begin() throws(RPCError) {
+    func begin() throws(RPCError) {
         for interceptor in interceptors {
             do throws(RPCError) {
                 try interceptor.callWillStart(&call)

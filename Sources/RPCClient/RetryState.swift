@@ -1,7 +1,9 @@
 import RPC
 
 /// Why a try of a call brought no response.
-enum AttemptFailure: Error, Equatable {
+///
+/// Indirect, so that the outcome of a try that succeeds is small: it is moved several times on its way to the caller.
+indirect enum AttemptFailure: Error, Equatable {
     /// The server's verdict.
     case served(RPCError)
     /// The connection went while the call was in flight.

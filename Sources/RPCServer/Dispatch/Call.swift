@@ -34,7 +34,7 @@ final class Call: IncomingCall, @unchecked Sendable {
     private static let neverStarts = UInt64.max
 
     /// What the handler said. Written once, by who set `isAnswered`, before the call is posted to the frontend; read there.
-    @exclusivity(unchecked) private(set) var answer = Answer(payload: Frame())
+    @exclusivity(unchecked) private(set) var answer: Answer?
     /// Calls with an equal payload that wait behind this one. Protected by the dispatcher's lock.
     @exclusivity(unchecked) var followers: [Call] = []
     /// Where it is in the table of calls in flight. Belongs to the frontend thread.
@@ -123,8 +123,8 @@ final class Call: IncomingCall, @unchecked Sendable {
             marks.mark(.answered)
             let encoded = try Self.encode(response)
             marks.mark(.encoded)
-            for call in others { call.answer(Answer(payload: encoded.sharedCopy())) }
-            if isWanted { answer(Answer(payload: encoded)) }
+            for call in others { call.answer(.response(encoded.sharedCopy())) }
+            if isWanted { answer(.response(encoded)) }
         } catch {
             let failure = RPCError(
                 .internalError, reason: "INTERNAL", "the response cannot be encoded: \(error.field): \(error.reason)")
@@ -160,7 +160,7 @@ final class Call: IncomingCall, @unchecked Sendable {
 
     func fail(_ error: RPCError) {
         StageMarks(self, and: []).mark(.answered)
-        answer(Answer(error, payload: isAbandoned ? Frame() : Frame(copying: error.statusPayload())))
+        answer(.failure(error, payload: isAbandoned ? Frame() : Frame(copying: error.statusPayload())))
     }
 
     private func answer(_ given: Answer) {
@@ -172,19 +172,21 @@ final class Call: IncomingCall, @unchecked Sendable {
 }
 
 /// What a handler said.
-struct Answer: Sendable {
-    let error: RPCError?
-    /// Encoded, be it a response or a failure.
-    let payload: Frame
+enum Answer: Sendable {
+    /// The encoded response.
+    case response(Frame)
+    /// A failure, and how it is encoded. Indirect: failures are rare, and errors are large.
+    indirect case failure(RPCError, payload: Frame)
 
-    init(payload: Frame) {
-        error = nil
-        self.payload = payload
+    var error: RPCError? {
+        if case .failure(let error, _) = self { error } else { nil }
     }
 
-    init(_ error: RPCError, payload: Frame) {
-        self.error = error
-        self.payload = payload
+    /// Encoded, be it a response or a failure.
+    var payload: Frame {
+        switch self {
+        case .response(let payload), .failure(_, let payload): payload
+        }
     }
 
     var status: StatusCode { error?.code ?? .ok }

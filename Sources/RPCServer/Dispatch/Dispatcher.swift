@@ -118,15 +118,15 @@ final class Dispatcher: Sendable {
                 state.queues[call.method].append(call, to: lane)
                 state.markReady(call.method)
                 // Once for a stretch of calls of one method.
-                if index + 1 == arrivals.count || arrivals[index + 1].call.method != call.method { publish(call.method, state) }
+                if index + 1 == arrivals.count || arrivals[index + 1].call.method != call.method { publish(call.method, &state) }
             }
             return state.workerToWake()
         }
         if let wake { sleepers[wake].signal() }
     }
 
-    private func publish(_ method: Int, _ state: borrowing State) {
-        loads[method].publish(state.queues[method])
+    private func publish(_ method: Int, _ state: inout State) {
+        state.queues[method].publish(to: loads[method])
         ready.store(state.ready.count, ordering: .relaxed)
     }
 
@@ -158,7 +158,7 @@ final class Dispatcher: Sendable {
                 let calls = state.queues[method].takeBatch()
                 waiting.subtract(before - state.queues[method].count, ordering: .relaxed)
                 state.markReady(method)
-                publish(method, state)
+                publish(method, &state)
                 guard !calls.isEmpty else { continue }
                 if isQuick { state.quickCount += 1 }
                 let needed = state.queues[method].neededNanoseconds
@@ -188,7 +188,7 @@ final class Dispatcher: Sendable {
                 let before = state.queues[index].count
                 state.queues[index].removeAbandoned()
                 removed += before - state.queues[index].count
-                publish(index, state)
+                publish(index, &state)
             }
             return removed
         }

@@ -26,11 +26,11 @@ final class MethodLoad: Sendable {
     private let bytes = Atomic<Int>(0)
 
     /// Called with the dispatcher's lock.
-    func publish(_ queue: borrowing MethodQueue) {
-        turnNanoseconds.store(queue.turnNanoseconds, ordering: .relaxed)
-        lanes.store(queue.laneCount, ordering: .relaxed)
-        waiting.store(queue.count, ordering: .relaxed)
-        bytes.store(queue.bytes, ordering: .relaxed)
+    func publish(turnNanoseconds: UInt64, lanes: Int, waiting: Int, bytes: Int) {
+        self.turnNanoseconds.store(turnNanoseconds, ordering: .relaxed)
+        self.lanes.store(lanes, ordering: .relaxed)
+        self.waiting.store(waiting, ordering: .relaxed)
+        self.bytes.store(bytes, ordering: .relaxed)
     }
 
     /// Fills in what is known here.
@@ -57,6 +57,12 @@ struct MethodQueue {
     private var meanNanoseconds: UInt64 = MethodQueue.runNanoseconds
     /// What a turn cost lately: a call, or a batch where calls are taken together; 0 where nothing is known yet.
     private(set) var turnNanoseconds: UInt64 = 0
+    /// Calls of `.one` that a worker takes at once and carries out one after the other: as many as fit into `runNanoseconds`
+    /// by what they cost lately. Taking a call from the queue costs about a microsecond, which matters only to calls that
+    /// cost little more; those that cost more are taken one by one, so that none waits behind another while a worker is free.
+    private var runLength = 1
+    /// Whether the next batch will be done sooner than a sleeping worker could wake up.
+    private(set) var isQuick = false
     /// What batches took lately, where the handler's return is their end.
     private var times = ExecutionTimes()
     /// Lanes with waiting calls, in the order of service.
@@ -65,6 +71,11 @@ struct MethodQueue {
     private var leaders: [PayloadKey: Call] = [:]
 
     init(policy: DispatchPolicy) { self.policy = policy }
+
+    /// Says how it stands. Mutating only so that the queue is not copied for it.
+    mutating func publish(to load: MethodLoad) {
+        load.publish(turnNanoseconds: turnNanoseconds, lanes: laneCount, waiting: count, bytes: bytes)
+    }
 
     /// Clients with waiting calls.
     var laneCount: Int { turn.count }
@@ -147,20 +158,12 @@ struct MethodQueue {
         // An eighth of the way: a batch whose worker lost its core for some milliseconds does not make cheap calls look dear,
         // and calls that are dear are noticed after one batch or two.
         meanNanoseconds = meanNanoseconds - meanNanoseconds / 8 + each / 8
+        runLength = Int(max(1, min(Self.longestRun, Self.runNanoseconds / max(1, meanNanoseconds))))
+        isQuick = policy.gather == .one && runLength > 1
         let turn = policy.gather == .one ? each : nanoseconds
         turnNanoseconds = turnNanoseconds == 0 ? max(1, turn) : turnNanoseconds - turnNanoseconds / 8 + turn / 8
         if !policy.mayPark { times.add(turn) }
     }
-
-    /// Calls of `.one` that a worker takes at once and carries out one after the other: as many as fit into `runNanoseconds`
-    /// by what they cost lately. Taking a call from the queue costs about a microsecond, which matters only to calls that
-    /// cost little more; those that cost more are taken one by one, so that none waits behind another while a worker is free.
-    private var runLength: Int {
-        Int(max(1, min(Self.longestRun, Self.runNanoseconds / max(1, meanNanoseconds))))
-    }
-
-    /// Whether the next batch will be done sooner than a sleeping worker could wake up.
-    var isQuick: Bool { policy.gather == .one && runLength > 1 }
 
     private static let runNanoseconds: UInt64 = 50_000
     private static let longestRun: UInt64 = 32

@@ -72,7 +72,7 @@ extension Frontend {
             counters.refused.add(.malformedHeader)
             return try sendProtocolError(reason: .malformedHeader, "\(error)", callID: header.id, to: peer, on: socket)
         }
-        if let error = metadataFailure(extensions) { return try refuse(header, .metadataTooLarge, error, peer, on: socket) }
+        if !extensions.metadata.isEmpty, let error = metadataFailure(extensions) { return try refuse(header, .metadataTooLarge, error, peer, on: socket) }
         let deadline = self.deadline(budget: header.budget, age: age, at: now)
         guard deadline.time > now else {
             return try refuse(header, .expiredOnArrival, PreparedFailure.expired.onArrival, peer, on: socket)

@@ -5,7 +5,7 @@ import ZeroMQ
 extension Frontend {
     /// Sends what a handler said, unless the call was answered meanwhile.
     mutating func sendAnswer(to call: Call, on socket: borrowing Socket) throws(ZeroMQError) {
-        let answer = call.answer
+        guard let answer = call.answer else { preconditionFailure("a call was posted as answered, and was not") }
         if answer.status != .ok { dispatcher.statistics[call.method].failed.add() }
         guard inFlight.remove(call) else {
             counters.late.add()
