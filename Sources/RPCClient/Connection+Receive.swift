@@ -86,7 +86,8 @@ extension Connection {
             drain()
             return .turnedAway(error)
         }
-        if error.code == .unavailable || error.code == .resourceExhausted {
+        // RESOURCE_EXHAUSTED without a time to wait is not tried again, and says nothing of how the server is.
+        if error.code == .unavailable || error.code == .resourceExhausted && error.retryDelay != nil {
             budget.fail()
             if error.disposition == .notExecuted, let delay = error.retryDelay, !others.isEmpty {
                 subchannel.tell(restsUntil: now.advanced(by: min(delay, Self.longestRest)))
