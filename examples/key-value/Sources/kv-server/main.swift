@@ -4,7 +4,8 @@ import RPCServer
 // kv-server FILE [ENDPOINT]
 let arguments = CommandLine.arguments
 guard arguments.count >= 2 else {
-    fatalError("usage: kv-server FILE [ENDPOINT]")
+    print("usage: kv-server FILE [ENDPOINT]")
+    exit(64)
 }
 var stop = sigset_t()
 sigemptyset(&stop)

@@ -16,7 +16,9 @@ do throws(RPCError) {
     case ("put", 3...4):
         let version = arguments.count > 3 ? Int64(arguments[3]) ?? 0 : 0
         entry = try await store.put(.init(key: arguments[1], value: arguments[2], expectedVersion: version), options: options).entry
-    default: fatalError("usage: kv get KEY | kv put KEY VALUE [VERSION]")
+    default:
+        print("usage: kv get KEY | kv put KEY VALUE [VERSION]")
+        exit(64)
     }
     print(entry?.value ?? "", "version", entry?.version ?? 0)
 } catch {
