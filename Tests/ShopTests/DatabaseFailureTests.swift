@@ -25,7 +25,18 @@ enum FaultyMongo {
 }
 
 extension RunningShop {
-    /// Makes the database fail for this shop's clients only.
+    /// Ends what `fail` began.
+    func heal() throws {
+        _ = try inDatabase { client throws(MongoError) in
+            try client.runCommand(
+                Document { command in
+                    command.append("configureFailPoint", "failCommand")
+                    command.append("mode", "off")
+                }, in: "admin")
+        }
+    }
+
+    /// Makes the database fail for this shop's clients only: those of its own threads, too, which use up some of the times.
     func fail(_ commands: [String], times: Int, _ build: (inout DocumentBuilder) -> Void) throws {
         _ = try inDatabase { client throws(MongoError) in
             try client.runCommand(
@@ -49,8 +60,9 @@ struct DatabaseFailureTests {
         let shop = try RunningShop(on: FaultyMongo.shared)
         defer { shop.stop() }
         try await shop.withClient { catalog, _ in
-            try shop.fail(["find", "aggregate"], times: 4) { $0.append("closeConnection", true) }
+            try shop.fail(["find", "aggregate"], times: 1_000) { $0.append("closeConnection", true) }
             let error = await failure { () throws(RPCError) in try await catalog.getProduct(.init(id: "a")) }
+            try shop.heal()
             #expect(error?.reason == "DATABASE_UNAVAILABLE")
             #expect(error?.disposition == .notExecuted)
             #expect(error?.retryDelay == Limits.databaseRetryDelay)
