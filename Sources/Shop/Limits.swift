@@ -23,6 +23,10 @@ enum Limits {
     static let maxSmallRequest = 4 << 10
     /// Largest ListProducts: the longest page token and category.
     static let maxListRequest = 32 << 10
+    /// Ids of one BatchGetProducts: what a page may hold.
+    static let maxBatchGet = 1000
+    /// Largest BatchGetProducts: 1,000 ids take less than 66 KB, and somewhat more of them are to hear what is wrong.
+    static let maxBatchGetRequest = 128 << 10
     /// Largest SubmitOrder: 100 lines take less than 10 KiB; repeated products are merged, so there may be more.
     static let maxOrderRequest = 64 << 10
     /// Largest AckCompletions: 10,000 numbers of at most 10 bytes.

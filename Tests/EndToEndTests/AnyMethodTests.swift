@@ -154,6 +154,8 @@ private struct AnyCatalog: Catalog.CatalogService.Handlers {
         }
     }
 
+    var batchGetProducts: Handler<Catalog.BatchGetProductsRequest, Catalog.BatchGetProductsResponse> { .parked { _ in } }
+
     /// Is never answered.
     var listProducts: Handler<Catalog.ListProductsRequest, Catalog.ListProductsResponse> { .parked { _ in } }
 

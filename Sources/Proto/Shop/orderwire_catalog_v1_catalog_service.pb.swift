@@ -6,6 +6,43 @@ public import Protobuf
 public import RPC
 
 extension Catalog {
+    /// TotalMode says whether products that match are counted.
+    public enum TotalMode: Enumeration {
+        /// In a request: EXACT where the counts of categories tell the total at no cost, otherwise NONE.
+        case unspecified
+        /// Counted, within the call's deadline.
+        case exact
+        /// Not counted.
+        case none
+        /// A number that this version does not know.
+        case unrecognized(Int32)
+
+        /// The value with number 0.
+        public init() { self.init(rawValue: 0) }
+
+        /// The value with this number.
+        public init(rawValue: Int32) {
+            switch rawValue {
+            case 0: self = .unspecified
+            case 1: self = .exact
+            case 2: self = .none
+            default: self = .unrecognized(rawValue)
+            }
+        }
+
+        /// The value's number.
+        public var rawValue: Int32 {
+            switch self {
+            case .unspecified: 0
+            case .exact: 1
+            case .none: 2
+            case .unrecognized(let number): number
+            }
+        }
+    }
+}
+
+extension Catalog {
     /// Product is something that can be ordered.
     public struct Product: Message {
         /// Id: 1 to 64 bytes of printable ASCII without spaces, compared as bytes. Required.
@@ -22,6 +59,9 @@ extension Catalog {
         public var description: String = ""
         /// When the product was last changed. Output only.
         public var updateTime: WellKnown.Timestamp? = nil
+        /// Greater after each change of anything but the stock, and never the same again, even where a product is deleted and
+        /// imported anew. Output only.
+        public var version: Int64 = 0
 
         /// The message with every field at its default.
         public init() {}
@@ -34,7 +74,8 @@ extension Catalog {
             price: Catalog.Money? = nil,
             stock: Int64 = 0,
             description: String = "",
-            updateTime: WellKnown.Timestamp? = nil
+            updateTime: WellKnown.Timestamp? = nil,
+            version: Int64 = 0
         ) {
             self.id = id
             self.name = name
@@ -43,6 +84,7 @@ extension Catalog {
             self.stock = stock
             self.description = description
             self.updateTime = updateTime
+            self.version = version
         }
     }
 }
@@ -64,6 +106,7 @@ extension Catalog.Product {
         self.stock = c.pointee.stock
         self.description = CValue.string(c.pointee.description)
         self.updateTime = CValue.message(c.pointee.update_time)
+        self.version = c.pointee.version
     }
 
     /// Fills the C struct of this message's type.
@@ -77,11 +120,13 @@ extension Catalog.Product {
         c.pointee.stock = self.stock
         c.pointee.description = try arena.string(self.description, "description")
         c.pointee.update_time = try arena.message(self.updateTime, "update_time")
+        c.pointee.version = self.version
     }
 }
 
 extension Catalog {
-    /// ListProductsRequest asks for a page, by number or by token.
+    /// ListProductsRequest asks for a page, by number or by token. What filters and orders go together is a fixed table; it is
+    /// in the message of the failure with which anything else is refused.
     public struct ListProductsRequest: Message {
         /// Keeps the products whose category contains this text, case ignored. Empty: all. At most 128 bytes. Plain text, never a pattern.
         public var category: String = ""
@@ -93,6 +138,18 @@ extension Catalog {
         public var page: Int32 = 0
         /// next_page_token of the page before, with the same filter and order. Not together with page.
         public var pageToken: String = ""
+        /// Keeps the products of which at least one piece is in stock.
+        public var inStockOnly: Bool = false
+        /// Keeps the products of this currency that cost this much or more. Not negative. Only in the order of prices.
+        public var minPrice: Catalog.Money? = nil
+        /// Keeps the products of this currency that cost this much or less, the currency of min_price if both are set. Only in the
+        /// order of prices.
+        public var maxPrice: Catalog.Money? = nil
+        /// Keeps the products whose name begins with this text, case and accents ignored. Empty: all. At most 512 bytes. Only in the
+        /// order of names.
+        public var namePrefix: String = ""
+        /// Whether total_size and page_count are wanted.
+        public var totalMode: Catalog.TotalMode = Catalog.TotalMode()
 
         /// The message with every field at its default.
         public init() {}
@@ -103,13 +160,23 @@ extension Catalog {
             orderBy: String = "",
             pageSize: Int32 = 0,
             page: Int32 = 0,
-            pageToken: String = ""
+            pageToken: String = "",
+            inStockOnly: Bool = false,
+            minPrice: Catalog.Money? = nil,
+            maxPrice: Catalog.Money? = nil,
+            namePrefix: String = "",
+            totalMode: Catalog.TotalMode = Catalog.TotalMode()
         ) {
             self.category = category
             self.orderBy = orderBy
             self.pageSize = pageSize
             self.page = page
             self.pageToken = pageToken
+            self.inStockOnly = inStockOnly
+            self.minPrice = minPrice
+            self.maxPrice = maxPrice
+            self.namePrefix = namePrefix
+            self.totalMode = totalMode
         }
     }
 }
@@ -129,6 +196,11 @@ extension Catalog.ListProductsRequest {
         self.pageSize = c.pointee.page_size
         self.page = c.pointee.page
         self.pageToken = CValue.string(c.pointee.page_token)
+        self.inStockOnly = c.pointee.in_stock_only != 0
+        self.minPrice = CValue.message(c.pointee.min_price)
+        self.maxPrice = CValue.message(c.pointee.max_price)
+        self.namePrefix = CValue.string(c.pointee.name_prefix)
+        self.totalMode = Catalog.TotalMode(rawValue: Int32(truncatingIfNeeded: c.pointee.total_mode.rawValue))
     }
 
     /// Fills the C struct of this message's type.
@@ -140,6 +212,11 @@ extension Catalog.ListProductsRequest {
         c.pointee.page_size = self.pageSize
         c.pointee.page = self.page
         c.pointee.page_token = try arena.string(self.pageToken, "page_token")
+        c.pointee.in_stock_only = self.inStockOnly ? 1 : 0
+        c.pointee.min_price = try arena.message(self.minPrice, "min_price")
+        c.pointee.max_price = try arena.message(self.maxPrice, "max_price")
+        c.pointee.name_prefix = try arena.string(self.namePrefix, "name_prefix")
+        c.pointee.total_mode = .init(rawValue: .init(truncatingIfNeeded: self.totalMode.rawValue))
     }
 }
 
@@ -148,12 +225,14 @@ extension Catalog {
     public struct ListProductsResponse: Message {
         /// The products, in the order asked for. Output only.
         public var products: [Catalog.Product] = []
-        /// Products that match in all. Output only.
+        /// Products that match in all; 0 unless total_mode is EXACT. Output only.
         public var totalSize: Int64 = 0
-        /// Pages of this size in all. Output only.
+        /// Pages of this size in all; 0 unless total_mode is EXACT. Output only.
         public var pageCount: Int64 = 0
         /// Asks for the page after this one; empty on the last. Opaque. Output only.
         public var nextPageToken: String = ""
+        /// EXACT where total_size and page_count are filled in, otherwise NONE. Output only.
+        public var totalMode: Catalog.TotalMode = Catalog.TotalMode()
 
         /// The message with every field at its default.
         public init() {}
@@ -163,12 +242,14 @@ extension Catalog {
             products: [Catalog.Product] = [],
             totalSize: Int64 = 0,
             pageCount: Int64 = 0,
-            nextPageToken: String = ""
+            nextPageToken: String = "",
+            totalMode: Catalog.TotalMode = Catalog.TotalMode()
         ) {
             self.products = products
             self.totalSize = totalSize
             self.pageCount = pageCount
             self.nextPageToken = nextPageToken
+            self.totalMode = totalMode
         }
     }
 }
@@ -187,6 +268,7 @@ extension Catalog.ListProductsResponse {
         self.totalSize = c.pointee.total_size
         self.pageCount = c.pointee.page_count
         self.nextPageToken = CValue.string(c.pointee.next_page_token)
+        self.totalMode = Catalog.TotalMode(rawValue: Int32(truncatingIfNeeded: c.pointee.total_mode.rawValue))
     }
 
     /// Fills the C struct of this message's type.
@@ -200,6 +282,7 @@ extension Catalog.ListProductsResponse {
         c.pointee.total_size = self.totalSize
         c.pointee.page_count = self.pageCount
         c.pointee.next_page_token = try arena.string(self.nextPageToken, "next_page_token")
+        c.pointee.total_mode = .init(rawValue: .init(truncatingIfNeeded: self.totalMode.rawValue))
     }
 }
 
@@ -278,6 +361,99 @@ extension Catalog.GetProductResponse {
         let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__GetProductResponse.self)
         orderwire__catalog__v1__get_product_response__init(c)
         c.pointee.product = try arena.message(self.product, "product")
+    }
+}
+
+extension Catalog {
+    /// BatchGetProductsRequest names products.
+    public struct BatchGetProductsRequest: Message {
+        /// Ids of products, 1 to 1,000. One that is named again is answered once, in its first place. Required.
+        public var ids: [String] = []
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            ids: [String] = []
+        ) {
+            self.ids = ids
+        }
+    }
+}
+
+extension Catalog.BatchGetProductsRequest {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.catalog.v1.BatchGetProductsRequest"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__catalog__v1__batch_get_products_request__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__BatchGetProductsRequest.self)
+        self.ids = CValue.array(c.pointee.ids, c.pointee.n_ids) { CValue.string($0) }
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__BatchGetProductsRequest.self)
+        orderwire__catalog__v1__batch_get_products_request__init(c)
+        c.pointee.n_ids = self.ids.count
+        c.pointee.ids = try arena.array(self.ids, "ids") { element throws(EncodingError) in
+            try arena.string(element)
+        }
+    }
+}
+
+extension Catalog {
+    /// BatchGetProductsResponse holds the products that there are.
+    public struct BatchGetProductsResponse: Message {
+        /// The products, in the order of the request's ids. Output only.
+        public var products: [Catalog.Product] = []
+        /// Ids of which there is no product, in the order of the request. Output only.
+        public var missingIds: [String] = []
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            products: [Catalog.Product] = [],
+            missingIds: [String] = []
+        ) {
+            self.products = products
+            self.missingIds = missingIds
+        }
+    }
+}
+
+extension Catalog.BatchGetProductsResponse {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.catalog.v1.BatchGetProductsResponse"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__catalog__v1__batch_get_products_response__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__BatchGetProductsResponse.self)
+        self.products = CValue.array(c.pointee.products, c.pointee.n_products) { CValue.message($0) ?? Catalog.Product() }
+        self.missingIds = CValue.array(c.pointee.missing_ids, c.pointee.n_missing_ids) { CValue.string($0) }
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__BatchGetProductsResponse.self)
+        orderwire__catalog__v1__batch_get_products_response__init(c)
+        c.pointee.n_products = self.products.count
+        c.pointee.products = try arena.array(self.products, "products") { element throws(EncodingError) in
+            try arena.message(element)
+        }
+        c.pointee.n_missing_ids = self.missingIds.count
+        c.pointee.missing_ids = try arena.array(self.missingIds, "missing_ids") { element throws(EncodingError) in
+            try arena.string(element)
+        }
     }
 }
 
@@ -442,12 +618,16 @@ extension Catalog {
         public static let getProduct = MethodDescriptor<Catalog.GetProductRequest, Catalog.GetProductResponse>(
             "orderwire.catalog.v1.CatalogService/GetProduct", idempotency: .noSideEffects)
 
+        /// BatchGetProducts returns the products with these ids, and says which there are none of.
+        public static let batchGetProducts = MethodDescriptor<Catalog.BatchGetProductsRequest, Catalog.BatchGetProductsResponse>(
+            "orderwire.catalog.v1.CatalogService/BatchGetProducts", idempotency: .noSideEffects)
+
         /// ImportProducts inserts or replaces products by id, and reports each one that it refused.
         public static let importProducts = MethodDescriptor<Catalog.ImportProductsRequest, Catalog.ImportProductsResponse>(
             "orderwire.catalog.v1.CatalogService/ImportProducts", idempotency: .idempotent)
 
         /// All methods, for who picks one by its name.
-        public static let methods: [AnyMethod] = [AnyMethod(listProducts), AnyMethod(getProduct), AnyMethod(importProducts)]
+        public static let methods: [AnyMethod] = [AnyMethod(listProducts), AnyMethod(getProduct), AnyMethod(batchGetProducts), AnyMethod(importProducts)]
 
         /// Calls CatalogService.
         public struct Client: Sendable {
@@ -472,6 +652,13 @@ extension Catalog {
                 try await invoker.call(CatalogService.getProduct, request, options: options)
             }
 
+            /// BatchGetProducts returns the products with these ids, and says which there are none of.
+            public func batchGetProducts(
+                _ request: Catalog.BatchGetProductsRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Catalog.BatchGetProductsResponse {
+                try await invoker.call(CatalogService.batchGetProducts, request, options: options)
+            }
+
             /// ImportProducts inserts or replaces products by id, and reports each one that it refused.
             public func importProducts(
                 _ request: Catalog.ImportProductsRequest, options: CallOptions = .init()
@@ -486,6 +673,8 @@ extension Catalog {
             var listProducts: Handler<Catalog.ListProductsRequest, Catalog.ListProductsResponse> { get }
             /// GetProduct returns one product, or NOT_FOUND.
             var getProduct: Handler<Catalog.GetProductRequest, Catalog.GetProductResponse> { get }
+            /// BatchGetProducts returns the products with these ids, and says which there are none of.
+            var batchGetProducts: Handler<Catalog.BatchGetProductsRequest, Catalog.BatchGetProductsResponse> { get }
             /// ImportProducts inserts or replaces products by id, and reports each one that it refused.
             var importProducts: Handler<Catalog.ImportProductsRequest, Catalog.ImportProductsResponse> { get }
         }
@@ -501,6 +690,7 @@ extension Catalog.CatalogService.Handlers {
         [
             MethodRegistration(Catalog.CatalogService.listProducts, listProducts),
             MethodRegistration(Catalog.CatalogService.getProduct, getProduct),
+            MethodRegistration(Catalog.CatalogService.batchGetProducts, batchGetProducts),
             MethodRegistration(Catalog.CatalogService.importProducts, importProducts),
         ]
     }
@@ -531,59 +721,93 @@ private let protoFiles = [
         "orderwire/catalog/v1/catalog_service.proto",
         base64: """
             CipvcmRlcndpcmUvY2F0YWxvZy92MS9jYXRhbG9nX3NlcnZpY2UucHJvdG8SFG9yZGVyd2lyZS5jYXRhbG9nLnYxGh9nb29nbGUv\
-            cHJvdG9idWYvdGltZXN0YW1wLnByb3RvGiBvcmRlcndpcmUvY2F0YWxvZy92MS9tb25leS5wcm90byLxAQoHUHJvZHVjdBIOCgJp\
+            cHJvdG9idWYvdGltZXN0YW1wLnByb3RvGiBvcmRlcndpcmUvY2F0YWxvZy92MS9tb25leS5wcm90byKLAgoHUHJvZHVjdBIOCgJp\
             ZBgBIAEoCVICaWQSEgoEbmFtZRgCIAEoCVIEbmFtZRIaCghjYXRlZ29yeRgDIAEoCVIIY2F0ZWdvcnkSMQoFcHJpY2UYBCABKAsy\
             Gy5vcmRlcndpcmUuY2F0YWxvZy52MS5Nb25leVIFcHJpY2USFAoFc3RvY2sYBSABKANSBXN0b2NrEiAKC2Rlc2NyaXB0aW9uGAYg\
             ASgJUgtkZXNjcmlwdGlvbhI7Cgt1cGRhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSCnVwZGF0ZVRp\
-            bWUinAEKE0xpc3RQcm9kdWN0c1JlcXVlc3QSGgoIY2F0ZWdvcnkYASABKAlSCGNhdGVnb3J5EhkKCG9yZGVyX2J5GAIgASgJUgdv\
-            cmRlckJ5EhsKCXBhZ2Vfc2l6ZRgDIAEoBVIIcGFnZVNpemUSEgoEcGFnZRgEIAEoBVIEcGFnZRIdCgpwYWdlX3Rva2VuGAUgASgJ\
-            UglwYWdlVG9rZW4itwEKFExpc3RQcm9kdWN0c1Jlc3BvbnNlEjkKCHByb2R1Y3RzGAEgAygLMh0ub3JkZXJ3aXJlLmNhdGFsb2cu\
-            djEuUHJvZHVjdFIIcHJvZHVjdHMSHQoKdG90YWxfc2l6ZRgCIAEoA1IJdG90YWxTaXplEh0KCnBhZ2VfY291bnQYAyABKANSCXBh\
-            Z2VDb3VudBImCg9uZXh0X3BhZ2VfdG9rZW4YBCABKAlSDW5leHRQYWdlVG9rZW4iIwoRR2V0UHJvZHVjdFJlcXVlc3QSDgoCaWQY\
-            ASABKAlSAmlkIk0KEkdldFByb2R1Y3RSZXNwb25zZRI3Cgdwcm9kdWN0GAEgASgLMh0ub3JkZXJ3aXJlLmNhdGFsb2cudjEuUHJv\
-            ZHVjdFIHcHJvZHVjdCJSChVJbXBvcnRQcm9kdWN0c1JlcXVlc3QSOQoIcHJvZHVjdHMYASADKAsyHS5vcmRlcndpcmUuY2F0YWxv\
-            Zy52MS5Qcm9kdWN0Ughwcm9kdWN0cyKnAQoWSW1wb3J0UHJvZHVjdHNSZXNwb25zZRIlCg5pbnNlcnRlZF9jb3VudBgBIAEoBVIN\
-            aW5zZXJ0ZWRDb3VudBIlCg5yZXBsYWNlZF9jb3VudBgCIAEoBVINcmVwbGFjZWRDb3VudBI/CghmYWlsdXJlcxgDIAMoCzIjLm9y\
-            ZGVyd2lyZS5jYXRhbG9nLnYxLkltcG9ydEZhaWx1cmVSCGZhaWx1cmVzIl0KDUltcG9ydEZhaWx1cmUSFAoFaW5kZXgYASABKAVS\
-            BWluZGV4EhQKBWZpZWxkGAIgASgJUgVmaWVsZBIgCgtkZXNjcmlwdGlvbhgDIAEoCVILZGVzY3JpcHRpb24y1AIKDkNhdGFsb2dT\
-            ZXJ2aWNlEmoKDExpc3RQcm9kdWN0cxIpLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaKi5vcmRlcndp\
-            cmUuY2F0YWxvZy52MS5MaXN0UHJvZHVjdHNSZXNwb25zZSIDkAIBEmQKCkdldFByb2R1Y3QSJy5vcmRlcndpcmUuY2F0YWxvZy52\
-            MS5HZXRQcm9kdWN0UmVxdWVzdBooLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkdldFByb2R1Y3RSZXNwb25zZSIDkAIBEnAKDkltcG9y\
-            dFByb2R1Y3RzEisub3JkZXJ3aXJlLmNhdGFsb2cudjEuSW1wb3J0UHJvZHVjdHNSZXF1ZXN0Giwub3JkZXJ3aXJlLmNhdGFsb2cu\
-            djEuSW1wb3J0UHJvZHVjdHNSZXNwb25zZSIDkAICSpgUCiIKAQwSAwEAEhoYIFRoZSBwcm9kdWN0IGNhdGFsb2d1ZS4KCjgKAgYA\
-            EgQJABYBGiwgQ2F0YWxvZ1NlcnZpY2UgZmluZHMgYW5kIGNoYW5nZXMgcHJvZHVjdHMuCgpJCgQGAAIAEgQLAg0DGjsgTGlzdFBy\
-            b2R1Y3RzIHJldHVybnMgb25lIHBhZ2Ugb2YgdGhlIHByb2R1Y3RzIHRoYXQgbWF0Y2guCgo9CgQGAAIBEgQPAhEDGi8gR2V0UHJv\
-            ZHVjdCByZXR1cm5zIG9uZSBwcm9kdWN0LCBvciBOT1RfRk9VTkQuCgpoCgQGAAICEgQTAhUDGlogSW1wb3J0UHJvZHVjdHMgaW5z\
-            ZXJ0cyBvciByZXBsYWNlcyBwcm9kdWN0cyBieSBpZCwgYW5kIHJlcG9ydHMgZWFjaCBvbmUgdGhhdCBpdCByZWZ1c2VkLgoKNwoC\
-            BAASBBkAKAEaKyBQcm9kdWN0IGlzIHNvbWV0aGluZyB0aGF0IGNhbiBiZSBvcmRlcmVkLgoKYAoEBAACABIDGwIQGlMgSWQ6IDEg\
-            dG8gNjQgYnl0ZXMgb2YgcHJpbnRhYmxlIEFTQ0lJIHdpdGhvdXQgc3BhY2VzLCBjb21wYXJlZCBhcyBieXRlcy4gUmVxdWlyZWQu\
-            CgouCgQEAAIBEgMdAhIaISBOYW1lOiAxIHRvIDUxMiBieXRlcy4gUmVxdWlyZWQuCgoyCgQEAAICEgMfAhYaJSBDYXRlZ29yeTog\
-            MSB0byAxMjggYnl0ZXMuIFJlcXVpcmVkLgoKTAoEBAACAxIDIQISGj8gUHJpY2Ugb2Ygb25lIHBpZWNlLCBub3QgbmVnYXRpdmUs\
-            IHdob2xlIGh1bmRyZWR0aHMuIFJlcXVpcmVkLgoKMwoEBAACBBIDIwISGiYgUGllY2VzIGluIHN0b2NrLCAwIHRvIDEsMDAwLDAw\
-            MCwwMDAuCgowCgQEAAIFEgMlAhkaIyBEZXNjcmlwdGlvbjogYXQgbW9zdCA0LDA5NiBieXRlcy4KCj4KBAQAAgYSAycCLBoxIFdo\
-            ZW4gdGhlIHByb2R1Y3Qgd2FzIGxhc3QgY2hhbmdlZC4gT3V0cHV0IG9ubHkuCgpJCgIEARIEKwA2ARo9IExpc3RQcm9kdWN0c1Jl\
-            cXVlc3QgYXNrcyBmb3IgYSBwYWdlLCBieSBudW1iZXIgb3IgYnkgdG9rZW4uCgqPAQoEBAECABIDLQIWGoEBIEtlZXBzIHRoZSBw\
-            cm9kdWN0cyB3aG9zZSBjYXRlZ29yeSBjb250YWlucyB0aGlzIHRleHQsIGNhc2UgaWdub3JlZC4gRW1wdHk6IGFsbC4gQXQgbW9z\
-            dCAxMjggYnl0ZXMuIFBsYWluIHRleHQsIG5ldmVyIGEgcGF0dGVybi4KCk4KBAQBAgESAy8CFhpBICJuYW1lIiAoYWxzbyB3aGVu\
-            IGVtcHR5KSwgIm5hbWUgZGVzYyIsICJwcmljZSIgb3IgInByaWNlIGRlc2MiLgoKYwoEBAECAhIDMQIWGlYgUHJvZHVjdHMgb24g\
-            YSBwYWdlOyAwIG1lYW5zIDEwLCBtb3JlIHRoYW4gMSwwMDAgbWVhbnMgMSwwMDAsIGxlc3MgdGhhbiAwIGlzIHJlZnVzZWQuCgpT\
-            CgQEAQIDEgMzAhEaRiBOdW1iZXIgb2YgdGhlIHBhZ2UsIGZyb20gMTsgMCBtZWFucyAxLiBOb3QgdG9nZXRoZXIgd2l0aCBwYWdl\
-            X3Rva2VuLgoKagoEBAECBBIDNQIYGl0gbmV4dF9wYWdlX3Rva2VuIG9mIHRoZSBwYWdlIGJlZm9yZSwgd2l0aCB0aGUgc2FtZSBm\
-            aWx0ZXIgYW5kIG9yZGVyLiBOb3QgdG9nZXRoZXIgd2l0aCBwYWdlLgoKLwoCBAISBDkAQgEaIyBMaXN0UHJvZHVjdHNSZXNwb25z\
-            ZSBpcyBvbmUgcGFnZS4KCkEKBAQCAgASAzsCIBo0IFRoZSBwcm9kdWN0cywgaW4gdGhlIG9yZGVyIGFza2VkIGZvci4gT3V0cHV0\
-            IG9ubHkuCgo3CgQEAgIBEgM9AhcaKiBQcm9kdWN0cyB0aGF0IG1hdGNoIGluIGFsbC4gT3V0cHV0IG9ubHkuCgo2CgQEAgICEgM/\
-            AhcaKSBQYWdlcyBvZiB0aGlzIHNpemUgaW4gYWxsLiBPdXRwdXQgb25seS4KClgKBAQCAgMSA0ECHRpLIEFza3MgZm9yIHRoZSBw\
-            YWdlIGFmdGVyIHRoaXMgb25lOyBlbXB0eSBvbiB0aGUgbGFzdC4gT3BhcXVlLiBPdXRwdXQgb25seS4KCjAKAgQDEgRFAEgBGiQg\
-            R2V0UHJvZHVjdFJlcXVlc3QgbmFtZXMgYSBwcm9kdWN0LgoKKwoEBAMCABIDRwIQGh4gSWQgb2YgdGhlIHByb2R1Y3QuIFJlcXVp\
-            cmVkLgoKMwoCBAQSBEsATgEaJyBHZXRQcm9kdWN0UmVzcG9uc2UgaG9sZHMgdGhlIHByb2R1Y3QuCgooCgQEBAIAEgNNAhYaGyBU\
-            aGUgcHJvZHVjdC4gT3V0cHV0IG9ubHkuCgo+CgIEBRIEUQBUARoyIEltcG9ydFByb2R1Y3RzUmVxdWVzdCBpcyBvbmUgYmF0Y2gg\
-            b2YgYW4gaW1wb3J0LgoKXwoEBAUCABIDUwIgGlIgVGhlIHByb2R1Y3RzLCAxIHRvIDEsMDAwLiBBIHByb2R1Y3QgdGhhdCBleGlz\
-            dHMgaXMgcmVwbGFjZWQsIGl0cyBzdG9jayBpbmNsdWRlZC4KCjUKAgQGEgRXAF4BGikgSW1wb3J0UHJvZHVjdHNSZXNwb25zZSBy\
-            ZXBvcnRzIGEgYmF0Y2guCgozCgQEBgIAEgNZAhsaJiBQcm9kdWN0cyB0aGF0IHdlcmUgbmV3LiBPdXRwdXQgb25seS4KCjcKBAQG\
-            AgESA1sCGxoqIFByb2R1Y3RzIHRoYXQgcmVwbGFjZWQgb25lLiBPdXRwdXQgb25seS4KCk8KBAQGAgISA10CJhpCIFByb2R1Y3Rz\
-            IHRoYXQgd2VyZSByZWZ1c2VkOyB0aGUgb3RoZXJzIHdlcmUgc3RvcmVkLiBPdXRwdXQgb25seS4KCkYKAgQHEgRhAGgBGjogSW1w\
-            b3J0RmFpbHVyZSBzYXlzIHdoeSBhIHByb2R1Y3Qgb2YgYSBiYXRjaCB3YXMgcmVmdXNlZC4KCjcKBAQHAgASA2MCEhoqIEluZGV4\
-            IGluIHRoZSByZXF1ZXN0J3MgcHJvZHVjdHMsIGZyb20gMC4KCj4KBAQHAgESA2UCExoxIFRoZSByZWZ1c2VkIGZpZWxkLCBhcyBp\
-            biAicHJpY2UuY3VycmVuY3lfY29kZSIuCgooCgQEBwICEgNnAhkaGyBXaHksIGFuZCB3aGF0IGlzIGFsbG93ZWQuCmIGcHJvdG8z
+            bWUSGAoHdmVyc2lvbhgIIAEoA1IHdmVyc2lvbiKVAwoTTGlzdFByb2R1Y3RzUmVxdWVzdBIaCghjYXRlZ29yeRgBIAEoCVIIY2F0\
+            ZWdvcnkSGQoIb3JkZXJfYnkYAiABKAlSB29yZGVyQnkSGwoJcGFnZV9zaXplGAMgASgFUghwYWdlU2l6ZRISCgRwYWdlGAQgASgF\
+            UgRwYWdlEh0KCnBhZ2VfdG9rZW4YBSABKAlSCXBhZ2VUb2tlbhIiCg1pbl9zdG9ja19vbmx5GAYgASgIUgtpblN0b2NrT25seRI4\
+            CgltaW5fcHJpY2UYByABKAsyGy5vcmRlcndpcmUuY2F0YWxvZy52MS5Nb25leVIIbWluUHJpY2USOAoJbWF4X3ByaWNlGAggASgL\
+            Mhsub3JkZXJ3aXJlLmNhdGFsb2cudjEuTW9uZXlSCG1heFByaWNlEh8KC25hbWVfcHJlZml4GAkgASgJUgpuYW1lUHJlZml4Ej4K\
+            CnRvdGFsX21vZGUYCiABKA4yHy5vcmRlcndpcmUuY2F0YWxvZy52MS5Ub3RhbE1vZGVSCXRvdGFsTW9kZSL3AQoUTGlzdFByb2R1\
+            Y3RzUmVzcG9uc2USOQoIcHJvZHVjdHMYASADKAsyHS5vcmRlcndpcmUuY2F0YWxvZy52MS5Qcm9kdWN0Ughwcm9kdWN0cxIdCgp0\
+            b3RhbF9zaXplGAIgASgDUgl0b3RhbFNpemUSHQoKcGFnZV9jb3VudBgDIAEoA1IJcGFnZUNvdW50EiYKD25leHRfcGFnZV90b2tl\
+            bhgEIAEoCVINbmV4dFBhZ2VUb2tlbhI+Cgp0b3RhbF9tb2RlGAUgASgOMh8ub3JkZXJ3aXJlLmNhdGFsb2cudjEuVG90YWxNb2Rl\
+            Ugl0b3RhbE1vZGUiIwoRR2V0UHJvZHVjdFJlcXVlc3QSDgoCaWQYASABKAlSAmlkIk0KEkdldFByb2R1Y3RSZXNwb25zZRI3Cgdw\
+            cm9kdWN0GAEgASgLMh0ub3JkZXJ3aXJlLmNhdGFsb2cudjEuUHJvZHVjdFIHcHJvZHVjdCIrChdCYXRjaEdldFByb2R1Y3RzUmVx\
+            dWVzdBIQCgNpZHMYASADKAlSA2lkcyJ2ChhCYXRjaEdldFByb2R1Y3RzUmVzcG9uc2USOQoIcHJvZHVjdHMYASADKAsyHS5vcmRl\
+            cndpcmUuY2F0YWxvZy52MS5Qcm9kdWN0Ughwcm9kdWN0cxIfCgttaXNzaW5nX2lkcxgCIAMoCVIKbWlzc2luZ0lkcyJSChVJbXBv\
+            cnRQcm9kdWN0c1JlcXVlc3QSOQoIcHJvZHVjdHMYASADKAsyHS5vcmRlcndpcmUuY2F0YWxvZy52MS5Qcm9kdWN0Ughwcm9kdWN0\
+            cyKnAQoWSW1wb3J0UHJvZHVjdHNSZXNwb25zZRIlCg5pbnNlcnRlZF9jb3VudBgBIAEoBVINaW5zZXJ0ZWRDb3VudBIlCg5yZXBs\
+            YWNlZF9jb3VudBgCIAEoBVINcmVwbGFjZWRDb3VudBI/CghmYWlsdXJlcxgDIAMoCzIjLm9yZGVyd2lyZS5jYXRhbG9nLnYxLklt\
+            cG9ydEZhaWx1cmVSCGZhaWx1cmVzIl0KDUltcG9ydEZhaWx1cmUSFAoFaW5kZXgYASABKAVSBWluZGV4EhQKBWZpZWxkGAIgASgJ\
+            UgVmaWVsZBIgCgtkZXNjcmlwdGlvbhgDIAEoCVILZGVzY3JpcHRpb24qUgoJVG90YWxNb2RlEhoKFlRPVEFMX01PREVfVU5TUEVD\
+            SUZJRUQQABIUChBUT1RBTF9NT0RFX0VYQUNUEAESEwoPVE9UQUxfTU9ERV9OT05FEAIyzAMKDkNhdGFsb2dTZXJ2aWNlEmoKDExp\
+            c3RQcm9kdWN0cxIpLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaKi5vcmRlcndpcmUuY2F0YWxvZy52\
+            MS5MaXN0UHJvZHVjdHNSZXNwb25zZSIDkAIBEmQKCkdldFByb2R1Y3QSJy5vcmRlcndpcmUuY2F0YWxvZy52MS5HZXRQcm9kdWN0\
+            UmVxdWVzdBooLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkdldFByb2R1Y3RSZXNwb25zZSIDkAIBEnYKEEJhdGNoR2V0UHJvZHVjdHMS\
+            LS5vcmRlcndpcmUuY2F0YWxvZy52MS5CYXRjaEdldFByb2R1Y3RzUmVxdWVzdBouLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkJhdGNo\
+            R2V0UHJvZHVjdHNSZXNwb25zZSIDkAIBEnAKDkltcG9ydFByb2R1Y3RzEisub3JkZXJ3aXJlLmNhdGFsb2cudjEuSW1wb3J0UHJv\
+            ZHVjdHNSZXF1ZXN0Giwub3JkZXJ3aXJlLmNhdGFsb2cudjEuSW1wb3J0UHJvZHVjdHNSZXNwb25zZSIDkAICSrYiCiIKAQwSAwEA\
+            EhoYIFRoZSBwcm9kdWN0IGNhdGFsb2d1ZS4KCjgKAgYAEgQJABoBGiwgQ2F0YWxvZ1NlcnZpY2UgZmluZHMgYW5kIGNoYW5nZXMg\
+            cHJvZHVjdHMuCgpJCgQGAAIAEgQLAg0DGjsgTGlzdFByb2R1Y3RzIHJldHVybnMgb25lIHBhZ2Ugb2YgdGhlIHByb2R1Y3RzIHRo\
+            YXQgbWF0Y2guCgo9CgQGAAIBEgQPAhEDGi8gR2V0UHJvZHVjdCByZXR1cm5zIG9uZSBwcm9kdWN0LCBvciBOT1RfRk9VTkQuCgpn\
+            CgQGAAICEgQTAhUDGlkgQmF0Y2hHZXRQcm9kdWN0cyByZXR1cm5zIHRoZSBwcm9kdWN0cyB3aXRoIHRoZXNlIGlkcywgYW5kIHNh\
+            eXMgd2hpY2ggdGhlcmUgYXJlIG5vbmUgb2YuCgpoCgQGAAIDEgQXAhkDGlogSW1wb3J0UHJvZHVjdHMgaW5zZXJ0cyBvciByZXBs\
+            YWNlcyBwcm9kdWN0cyBieSBpZCwgYW5kIHJlcG9ydHMgZWFjaCBvbmUgdGhhdCBpdCByZWZ1c2VkLgoKNwoCBAASBB0ALwEaKyBQ\
+            cm9kdWN0IGlzIHNvbWV0aGluZyB0aGF0IGNhbiBiZSBvcmRlcmVkLgoKYAoEBAACABIDHwIQGlMgSWQ6IDEgdG8gNjQgYnl0ZXMg\
+            b2YgcHJpbnRhYmxlIEFTQ0lJIHdpdGhvdXQgc3BhY2VzLCBjb21wYXJlZCBhcyBieXRlcy4gUmVxdWlyZWQuCgouCgQEAAIBEgMh\
+            AhIaISBOYW1lOiAxIHRvIDUxMiBieXRlcy4gUmVxdWlyZWQuCgoyCgQEAAICEgMjAhYaJSBDYXRlZ29yeTogMSB0byAxMjggYnl0\
+            ZXMuIFJlcXVpcmVkLgoKTAoEBAACAxIDJQISGj8gUHJpY2Ugb2Ygb25lIHBpZWNlLCBub3QgbmVnYXRpdmUsIHdob2xlIGh1bmRy\
+            ZWR0aHMuIFJlcXVpcmVkLgoKMwoEBAACBBIDJwISGiYgUGllY2VzIGluIHN0b2NrLCAwIHRvIDEsMDAwLDAwMCwwMDAuCgowCgQE\
+            AAIFEgMpAhkaIyBEZXNjcmlwdGlvbjogYXQgbW9zdCA0LDA5NiBieXRlcy4KCj4KBAQAAgYSAysCLBoxIFdoZW4gdGhlIHByb2R1\
+            Y3Qgd2FzIGxhc3QgY2hhbmdlZC4gT3V0cHV0IG9ubHkuCgqfAQoEBAACBxIDLgIUGpEBIEdyZWF0ZXIgYWZ0ZXIgZWFjaCBjaGFu\
+            Z2Ugb2YgYW55dGhpbmcgYnV0IHRoZSBzdG9jaywgYW5kIG5ldmVyIHRoZSBzYW1lIGFnYWluLCBldmVuIHdoZXJlIGEgcHJvZHVj\
+            dCBpcyBkZWxldGVkIGFuZAogaW1wb3J0ZWQgYW5ldy4gT3V0cHV0IG9ubHkuCgpFCgIFABIEMgA5ARo5IFRvdGFsTW9kZSBzYXlz\
+            IHdoZXRoZXIgcHJvZHVjdHMgdGhhdCBtYXRjaCBhcmUgY291bnRlZC4KCmwKBAUAAgASAzQCHRpfIEluIGEgcmVxdWVzdDogRVhB\
+            Q1Qgd2hlcmUgdGhlIGNvdW50cyBvZiBjYXRlZ29yaWVzIHRlbGwgdGhlIHRvdGFsIGF0IG5vIGNvc3QsIG90aGVyd2lzZSBOT05F\
+            LgoKMwoEBQACARIDNgIXGiYgQ291bnRlZCwgd2l0aGluIHRoZSBjYWxsJ3MgZGVhZGxpbmUuCgobCgQFAAICEgM4AhYaDiBOb3Qg\
+            Y291bnRlZC4KCsoBCgIEARIEPQBUARq9ASBMaXN0UHJvZHVjdHNSZXF1ZXN0IGFza3MgZm9yIGEgcGFnZSwgYnkgbnVtYmVyIG9y\
+            IGJ5IHRva2VuLiBXaGF0IGZpbHRlcnMgYW5kIG9yZGVycyBnbyB0b2dldGhlciBpcyBhIGZpeGVkIHRhYmxlOyBpdCBpcwogaW4g\
+            dGhlIG1lc3NhZ2Ugb2YgdGhlIGZhaWx1cmUgd2l0aCB3aGljaCBhbnl0aGluZyBlbHNlIGlzIHJlZnVzZWQuCgqPAQoEBAECABID\
+            PwIWGoEBIEtlZXBzIHRoZSBwcm9kdWN0cyB3aG9zZSBjYXRlZ29yeSBjb250YWlucyB0aGlzIHRleHQsIGNhc2UgaWdub3JlZC4g\
+            RW1wdHk6IGFsbC4gQXQgbW9zdCAxMjggYnl0ZXMuIFBsYWluIHRleHQsIG5ldmVyIGEgcGF0dGVybi4KCk4KBAQBAgESA0ECFhpB\
+            ICJuYW1lIiAoYWxzbyB3aGVuIGVtcHR5KSwgIm5hbWUgZGVzYyIsICJwcmljZSIgb3IgInByaWNlIGRlc2MiLgoKYwoEBAECAhID\
+            QwIWGlYgUHJvZHVjdHMgb24gYSBwYWdlOyAwIG1lYW5zIDEwLCBtb3JlIHRoYW4gMSwwMDAgbWVhbnMgMSwwMDAsIGxlc3MgdGhh\
+            biAwIGlzIHJlZnVzZWQuCgpTCgQEAQIDEgNFAhEaRiBOdW1iZXIgb2YgdGhlIHBhZ2UsIGZyb20gMTsgMCBtZWFucyAxLiBOb3Qg\
+            dG9nZXRoZXIgd2l0aCBwYWdlX3Rva2VuLgoKagoEBAECBBIDRwIYGl0gbmV4dF9wYWdlX3Rva2VuIG9mIHRoZSBwYWdlIGJlZm9y\
+            ZSwgd2l0aCB0aGUgc2FtZSBmaWx0ZXIgYW5kIG9yZGVyLiBOb3QgdG9nZXRoZXIgd2l0aCBwYWdlLgoKSgoEBAECBRIDSQIZGj0g\
+            S2VlcHMgdGhlIHByb2R1Y3RzIG9mIHdoaWNoIGF0IGxlYXN0IG9uZSBwaWVjZSBpcyBpbiBzdG9jay4KCnoKBAQBAgYSA0sCFhpt\
+            IEtlZXBzIHRoZSBwcm9kdWN0cyBvZiB0aGlzIGN1cnJlbmN5IHRoYXQgY29zdCB0aGlzIG11Y2ggb3IgbW9yZS4gTm90IG5lZ2F0\
+            aXZlLiBPbmx5IGluIHRoZSBvcmRlciBvZiBwcmljZXMuCgqZAQoEBAECBxIDTgIWGosBIEtlZXBzIHRoZSBwcm9kdWN0cyBvZiB0\
+            aGlzIGN1cnJlbmN5IHRoYXQgY29zdCB0aGlzIG11Y2ggb3IgbGVzcywgdGhlIGN1cnJlbmN5IG9mIG1pbl9wcmljZSBpZiBib3Ro\
+            IGFyZSBzZXQuIE9ubHkgaW4gdGhlCiBvcmRlciBvZiBwcmljZXMuCgqaAQoEBAECCBIDUQIZGowBIEtlZXBzIHRoZSBwcm9kdWN0\
+            cyB3aG9zZSBuYW1lIGJlZ2lucyB3aXRoIHRoaXMgdGV4dCwgY2FzZSBhbmQgYWNjZW50cyBpZ25vcmVkLiBFbXB0eTogYWxsLiBB\
+            dCBtb3N0IDUxMiBieXRlcy4gT25seSBpbiB0aGUKIG9yZGVyIG9mIG5hbWVzLgoKPAoEBAECCRIDUwIcGi8gV2hldGhlciB0b3Rh\
+            bF9zaXplIGFuZCBwYWdlX2NvdW50IGFyZSB3YW50ZWQuCgovCgIEAhIEVwBiARojIExpc3RQcm9kdWN0c1Jlc3BvbnNlIGlzIG9u\
+            ZSBwYWdlLgoKQQoEBAICABIDWQIgGjQgVGhlIHByb2R1Y3RzLCBpbiB0aGUgb3JkZXIgYXNrZWQgZm9yLiBPdXRwdXQgb25seS4K\
+            ClUKBAQCAgESA1sCFxpIIFByb2R1Y3RzIHRoYXQgbWF0Y2ggaW4gYWxsOyAwIHVubGVzcyB0b3RhbF9tb2RlIGlzIEVYQUNULiBP\
+            dXRwdXQgb25seS4KClQKBAQCAgISA10CFxpHIFBhZ2VzIG9mIHRoaXMgc2l6ZSBpbiBhbGw7IDAgdW5sZXNzIHRvdGFsX21vZGUg\
+            aXMgRVhBQ1QuIE91dHB1dCBvbmx5LgoKWAoEBAICAxIDXwIdGksgQXNrcyBmb3IgdGhlIHBhZ2UgYWZ0ZXIgdGhpcyBvbmU7IGVt\
+            cHR5IG9uIHRoZSBsYXN0LiBPcGFxdWUuIE91dHB1dCBvbmx5LgoKYAoEBAICBBIDYQIbGlMgRVhBQ1Qgd2hlcmUgdG90YWxfc2l6\
+            ZSBhbmQgcGFnZV9jb3VudCBhcmUgZmlsbGVkIGluLCBvdGhlcndpc2UgTk9ORS4gT3V0cHV0IG9ubHkuCgowCgIEAxIEZQBoARok\
+            IEdldFByb2R1Y3RSZXF1ZXN0IG5hbWVzIGEgcHJvZHVjdC4KCisKBAQDAgASA2cCEBoeIElkIG9mIHRoZSBwcm9kdWN0LiBSZXF1\
+            aXJlZC4KCjMKAgQEEgRrAG4BGicgR2V0UHJvZHVjdFJlc3BvbnNlIGhvbGRzIHRoZSBwcm9kdWN0LgoKKAoEBAQCABIDbQIWGhsg\
+            VGhlIHByb2R1Y3QuIE91dHB1dCBvbmx5LgoKNQoCBAUSBHEAdAEaKSBCYXRjaEdldFByb2R1Y3RzUmVxdWVzdCBuYW1lcyBwcm9k\
+            dWN0cy4KCnMKBAQFAgASA3MCGhpmIElkcyBvZiBwcm9kdWN0cywgMSB0byAxLDAwMC4gT25lIHRoYXQgaXMgbmFtZWQgYWdhaW4g\
+            aXMgYW5zd2VyZWQgb25jZSwgaW4gaXRzIGZpcnN0IHBsYWNlLiBSZXF1aXJlZC4KCkkKAgQGEgR3AHwBGj0gQmF0Y2hHZXRQcm9k\
+            dWN0c1Jlc3BvbnNlIGhvbGRzIHRoZSBwcm9kdWN0cyB0aGF0IHRoZXJlIGFyZS4KCkwKBAQGAgASA3kCIBo/IFRoZSBwcm9kdWN0\
+            cywgaW4gdGhlIG9yZGVyIG9mIHRoZSByZXF1ZXN0J3MgaWRzLiBPdXRwdXQgb25seS4KCloKBAQGAgESA3sCIhpNIElkcyBvZiB3\
+            aGljaCB0aGVyZSBpcyBubyBwcm9kdWN0LCBpbiB0aGUgb3JkZXIgb2YgdGhlIHJlcXVlc3QuIE91dHB1dCBvbmx5LgoKPwoCBAcS\
+            BX8AggEBGjIgSW1wb3J0UHJvZHVjdHNSZXF1ZXN0IGlzIG9uZSBiYXRjaCBvZiBhbiBpbXBvcnQuCgpgCgQEBwIAEgSBAQIgGlIg\
+            VGhlIHByb2R1Y3RzLCAxIHRvIDEsMDAwLiBBIHByb2R1Y3QgdGhhdCBleGlzdHMgaXMgcmVwbGFjZWQsIGl0cyBzdG9jayBpbmNs\
+            dWRlZC4KCjcKAgQIEgaFAQCMAQEaKSBJbXBvcnRQcm9kdWN0c1Jlc3BvbnNlIHJlcG9ydHMgYSBiYXRjaC4KCjQKBAQIAgASBIcB\
+            AhsaJiBQcm9kdWN0cyB0aGF0IHdlcmUgbmV3LiBPdXRwdXQgb25seS4KCjgKBAQIAgESBIkBAhsaKiBQcm9kdWN0cyB0aGF0IHJl\
+            cGxhY2VkIG9uZS4gT3V0cHV0IG9ubHkuCgpQCgQECAICEgSLAQImGkIgUHJvZHVjdHMgdGhhdCB3ZXJlIHJlZnVzZWQ7IHRoZSBv\
+            dGhlcnMgd2VyZSBzdG9yZWQuIE91dHB1dCBvbmx5LgoKSAoCBAkSBo8BAJYBARo6IEltcG9ydEZhaWx1cmUgc2F5cyB3aHkgYSBw\
+            cm9kdWN0IG9mIGEgYmF0Y2ggd2FzIHJlZnVzZWQuCgo4CgQECQIAEgSRAQISGiogSW5kZXggaW4gdGhlIHJlcXVlc3QncyBwcm9k\
+            dWN0cywgZnJvbSAwLgoKPwoEBAkCARIEkwECExoxIFRoZSByZWZ1c2VkIGZpZWxkLCBhcyBpbiAicHJpY2UuY3VycmVuY3lfY29k\
+            ZSIuCgopCgQECQICEgSVAQIZGhsgV2h5LCBhbmQgd2hhdCBpcyBhbGxvd2VkLgpiBnByb3RvMw==
             """),
 ]

@@ -31,6 +31,12 @@ struct CatalogService: Catalog.CatalogService.Handlers {
         }
     }
 
+    var batchGetProducts: Handler<Catalog.BatchGetProductsRequest, Catalog.BatchGetProductsResponse> {
+        .unary(maxRequestBytes: Limits.maxBatchGetRequest) { (request, context) throws(RPCError) in
+            try products(request, before: context.deadline)
+        }
+    }
+
     /// One at a time: imports that share a category would only make each other's transactions fail.
     var importProducts: Handler<Catalog.ImportProductsRequest, Catalog.ImportProductsResponse> {
         .unary(concurrency: 1) { (request, context) throws(RPCError) in try importBatch(request, before: context.deadline) }
@@ -107,6 +113,29 @@ extension CatalogService {
         }
         guard let record else { throw RPCError(.notFound, reason: "PRODUCT_NOT_FOUND", "there is no product with this id") }
         return Catalog.GetProductResponse(product: record.product)
+    }
+
+    private func products(
+        _ request: Catalog.BatchGetProductsRequest, before deadline: Deadline
+    ) throws(RPCError) -> Catalog.BatchGetProductsResponse {
+        var violations = Violations()
+        if request.ids.isEmpty || request.ids.count > Limits.maxBatchGet {
+            violations.add("ids", "must be 1 to \(Limits.maxBatchGet) ids; there are \(request.ids.count)")
+        } else {
+            for (index, id) in request.ids.enumerated() { violations.checkID(id, "ids[\(index)]") }
+        }
+        try violations.check()
+
+        var seen: Set<String> = []
+        let ids = request.ids.filter { seen.insert($0).inserted }
+        let records = try database.perform(.read, before: deadline) { client throws(MongoError) in
+            try products.products(ids, client, before: deadline)
+        }
+        var response = Catalog.BatchGetProductsResponse()
+        for id in ids {
+            if let record = records[id] { response.products.append(record.product) } else { response.missingIds.append(id) }
+        }
+        return response
     }
 
     private func importBatch(

@@ -28,6 +28,15 @@ struct ProductStore: Sendable {
             }
     }
 
+    /// The products with these ids, by id. Those that do not exist are left out.
+    func products(
+        _ ids: [String], _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> [String: ProductRecord] {
+        let filter = Document { filter in filter.document("_id") { $0.append("$in", ids) } }
+        let records = try read(filter, FindOptions(limit: ids.count, hint: "_id_", timeLimit: deadline.remaining), client)
+        return Dictionary(records.map { ($0.id, $0) }) { first, _ in first }
+    }
+
     /// Products of some categories (nil: of all), in an order.
     struct Query {
         var categoryKeys: [String]?

@@ -12,6 +12,7 @@ enum OurMessages {
         Runtime.MethodInfo.self, Runtime.MethodStats.self, Runtime.Pong.self, Runtime.RetryInfo.self, Runtime.SessionLimits.self,
         Runtime.StatsRequest.self, Runtime.StatsResponse.self, Runtime.Status.self,
         Echo.EchoRequest.self, Echo.EchoResponse.self,
+        Catalog.BatchGetProductsRequest.self, Catalog.BatchGetProductsResponse.self,
         Catalog.GetProductRequest.self, Catalog.GetProductResponse.self, Catalog.ImportFailure.self,
         Catalog.ImportProductsRequest.self, Catalog.ImportProductsResponse.self, Catalog.ListProductsRequest.self,
         Catalog.ListProductsResponse.self, Catalog.Money.self, Catalog.Product.self,

@@ -232,6 +232,96 @@ void   orderwire__catalog__v1__get_product_response__free_unpacked
   assert(message->base.descriptor == &orderwire__catalog__v1__get_product_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   orderwire__catalog__v1__batch_get_products_request__init
+                     (Orderwire__Catalog__V1__BatchGetProductsRequest         *message)
+{
+  static const Orderwire__Catalog__V1__BatchGetProductsRequest init_value = ORDERWIRE__CATALOG__V1__BATCH_GET_PRODUCTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t orderwire__catalog__v1__batch_get_products_request__get_packed_size
+                     (const Orderwire__Catalog__V1__BatchGetProductsRequest *message)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__batch_get_products_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__catalog__v1__batch_get_products_request__pack
+                     (const Orderwire__Catalog__V1__BatchGetProductsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__batch_get_products_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__catalog__v1__batch_get_products_request__pack_to_buffer
+                     (const Orderwire__Catalog__V1__BatchGetProductsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__batch_get_products_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Catalog__V1__BatchGetProductsRequest *
+       orderwire__catalog__v1__batch_get_products_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Catalog__V1__BatchGetProductsRequest *)
+     protobuf_c_message_unpack (&orderwire__catalog__v1__batch_get_products_request__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__catalog__v1__batch_get_products_request__free_unpacked
+                     (Orderwire__Catalog__V1__BatchGetProductsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__catalog__v1__batch_get_products_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__catalog__v1__batch_get_products_response__init
+                     (Orderwire__Catalog__V1__BatchGetProductsResponse         *message)
+{
+  static const Orderwire__Catalog__V1__BatchGetProductsResponse init_value = ORDERWIRE__CATALOG__V1__BATCH_GET_PRODUCTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t orderwire__catalog__v1__batch_get_products_response__get_packed_size
+                     (const Orderwire__Catalog__V1__BatchGetProductsResponse *message)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__batch_get_products_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__catalog__v1__batch_get_products_response__pack
+                     (const Orderwire__Catalog__V1__BatchGetProductsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__batch_get_products_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__catalog__v1__batch_get_products_response__pack_to_buffer
+                     (const Orderwire__Catalog__V1__BatchGetProductsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__batch_get_products_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Catalog__V1__BatchGetProductsResponse *
+       orderwire__catalog__v1__batch_get_products_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Catalog__V1__BatchGetProductsResponse *)
+     protobuf_c_message_unpack (&orderwire__catalog__v1__batch_get_products_response__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__catalog__v1__batch_get_products_response__free_unpacked
+                     (Orderwire__Catalog__V1__BatchGetProductsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__catalog__v1__batch_get_products_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   orderwire__catalog__v1__import_products_request__init
                      (Orderwire__Catalog__V1__ImportProductsRequest         *message)
 {
@@ -367,7 +457,7 @@ void   orderwire__catalog__v1__import_failure__free_unpacked
   assert(message->base.descriptor == &orderwire__catalog__v1__import_failure__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor orderwire__catalog__v1__product__field_descriptors[7] =
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__product__field_descriptors[8] =
 {
   {
     "id",
@@ -453,6 +543,18 @@ static const ProtobufCFieldDescriptor orderwire__catalog__v1__product__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "version",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__Product, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned orderwire__catalog__v1__product__field_indices_by_name[] = {
   2,   /* field[2] = category */
@@ -462,11 +564,12 @@ static const unsigned orderwire__catalog__v1__product__field_indices_by_name[] =
   3,   /* field[3] = price */
   4,   /* field[4] = stock */
   6,   /* field[6] = update_time */
+  7,   /* field[7] = version */
 };
 static const ProtobufCIntRange orderwire__catalog__v1__product__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor orderwire__catalog__v1__product__descriptor =
 {
@@ -476,14 +579,14 @@ const ProtobufCMessageDescriptor orderwire__catalog__v1__product__descriptor =
   "Orderwire__Catalog__V1__Product",
   "orderwire.catalog.v1",
   sizeof(Orderwire__Catalog__V1__Product),
-  7,
+  8,
   orderwire__catalog__v1__product__field_descriptors,
   orderwire__catalog__v1__product__field_indices_by_name,
   1,  orderwire__catalog__v1__product__number_ranges,
   (ProtobufCMessageInit) orderwire__catalog__v1__product__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor orderwire__catalog__v1__list_products_request__field_descriptors[5] =
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__list_products_request__field_descriptors[10] =
 {
   {
     "category",
@@ -545,18 +648,83 @@ static const ProtobufCFieldDescriptor orderwire__catalog__v1__list_products_requ
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "in_stock_only",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__ListProductsRequest, in_stock_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "min_price",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__ListProductsRequest, min_price),
+    &orderwire__catalog__v1__money__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_price",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__ListProductsRequest, max_price),
+    &orderwire__catalog__v1__money__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "name_prefix",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__ListProductsRequest, name_prefix),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "total_mode",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__ListProductsRequest, total_mode),
+    &orderwire__catalog__v1__total_mode__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned orderwire__catalog__v1__list_products_request__field_indices_by_name[] = {
   0,   /* field[0] = category */
+  5,   /* field[5] = in_stock_only */
+  7,   /* field[7] = max_price */
+  6,   /* field[6] = min_price */
+  8,   /* field[8] = name_prefix */
   1,   /* field[1] = order_by */
   3,   /* field[3] = page */
   2,   /* field[2] = page_size */
   4,   /* field[4] = page_token */
+  9,   /* field[9] = total_mode */
 };
 static const ProtobufCIntRange orderwire__catalog__v1__list_products_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor orderwire__catalog__v1__list_products_request__descriptor =
 {
@@ -566,14 +734,14 @@ const ProtobufCMessageDescriptor orderwire__catalog__v1__list_products_request__
   "Orderwire__Catalog__V1__ListProductsRequest",
   "orderwire.catalog.v1",
   sizeof(Orderwire__Catalog__V1__ListProductsRequest),
-  5,
+  10,
   orderwire__catalog__v1__list_products_request__field_descriptors,
   orderwire__catalog__v1__list_products_request__field_indices_by_name,
   1,  orderwire__catalog__v1__list_products_request__number_ranges,
   (ProtobufCMessageInit) orderwire__catalog__v1__list_products_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor orderwire__catalog__v1__list_products_response__field_descriptors[4] =
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__list_products_response__field_descriptors[5] =
 {
   {
     "products",
@@ -623,17 +791,30 @@ static const ProtobufCFieldDescriptor orderwire__catalog__v1__list_products_resp
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "total_mode",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__ListProductsResponse, total_mode),
+    &orderwire__catalog__v1__total_mode__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned orderwire__catalog__v1__list_products_response__field_indices_by_name[] = {
   3,   /* field[3] = next_page_token */
   2,   /* field[2] = page_count */
   0,   /* field[0] = products */
+  4,   /* field[4] = total_mode */
   1,   /* field[1] = total_size */
 };
 static const ProtobufCIntRange orderwire__catalog__v1__list_products_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor orderwire__catalog__v1__list_products_response__descriptor =
 {
@@ -643,7 +824,7 @@ const ProtobufCMessageDescriptor orderwire__catalog__v1__list_products_response_
   "Orderwire__Catalog__V1__ListProductsResponse",
   "orderwire.catalog.v1",
   sizeof(Orderwire__Catalog__V1__ListProductsResponse),
-  4,
+  5,
   orderwire__catalog__v1__list_products_response__field_descriptors,
   orderwire__catalog__v1__list_products_response__field_indices_by_name,
   1,  orderwire__catalog__v1__list_products_response__number_ranges,
@@ -724,6 +905,95 @@ const ProtobufCMessageDescriptor orderwire__catalog__v1__get_product_response__d
   orderwire__catalog__v1__get_product_response__field_indices_by_name,
   1,  orderwire__catalog__v1__get_product_response__number_ranges,
   (ProtobufCMessageInit) orderwire__catalog__v1__get_product_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__batch_get_products_request__field_descriptors[1] =
+{
+  {
+    "ids",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Orderwire__Catalog__V1__BatchGetProductsRequest, n_ids),
+    offsetof(Orderwire__Catalog__V1__BatchGetProductsRequest, ids),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__catalog__v1__batch_get_products_request__field_indices_by_name[] = {
+  0,   /* field[0] = ids */
+};
+static const ProtobufCIntRange orderwire__catalog__v1__batch_get_products_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor orderwire__catalog__v1__batch_get_products_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.BatchGetProductsRequest",
+  "BatchGetProductsRequest",
+  "Orderwire__Catalog__V1__BatchGetProductsRequest",
+  "orderwire.catalog.v1",
+  sizeof(Orderwire__Catalog__V1__BatchGetProductsRequest),
+  1,
+  orderwire__catalog__v1__batch_get_products_request__field_descriptors,
+  orderwire__catalog__v1__batch_get_products_request__field_indices_by_name,
+  1,  orderwire__catalog__v1__batch_get_products_request__number_ranges,
+  (ProtobufCMessageInit) orderwire__catalog__v1__batch_get_products_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__batch_get_products_response__field_descriptors[2] =
+{
+  {
+    "products",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Orderwire__Catalog__V1__BatchGetProductsResponse, n_products),
+    offsetof(Orderwire__Catalog__V1__BatchGetProductsResponse, products),
+    &orderwire__catalog__v1__product__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "missing_ids",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Orderwire__Catalog__V1__BatchGetProductsResponse, n_missing_ids),
+    offsetof(Orderwire__Catalog__V1__BatchGetProductsResponse, missing_ids),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__catalog__v1__batch_get_products_response__field_indices_by_name[] = {
+  1,   /* field[1] = missing_ids */
+  0,   /* field[0] = products */
+};
+static const ProtobufCIntRange orderwire__catalog__v1__batch_get_products_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor orderwire__catalog__v1__batch_get_products_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.BatchGetProductsResponse",
+  "BatchGetProductsResponse",
+  "Orderwire__Catalog__V1__BatchGetProductsResponse",
+  "orderwire.catalog.v1",
+  sizeof(Orderwire__Catalog__V1__BatchGetProductsResponse),
+  2,
+  orderwire__catalog__v1__batch_get_products_response__field_descriptors,
+  orderwire__catalog__v1__batch_get_products_response__field_indices_by_name,
+  1,  orderwire__catalog__v1__batch_get_products_response__number_ranges,
+  (ProtobufCMessageInit) orderwire__catalog__v1__batch_get_products_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor orderwire__catalog__v1__import_products_request__field_descriptors[1] =
@@ -892,15 +1162,47 @@ const ProtobufCMessageDescriptor orderwire__catalog__v1__import_failure__descrip
   (ProtobufCMessageInit) orderwire__catalog__v1__import_failure__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor orderwire__catalog__v1__catalog_service__method_descriptors[3] =
+static const ProtobufCEnumValue orderwire__catalog__v1__total_mode__enum_values_by_number[3] =
+{
+  { "TOTAL_MODE_UNSPECIFIED", "ORDERWIRE__CATALOG__V1__TOTAL_MODE__TOTAL_MODE_UNSPECIFIED", 0 },
+  { "TOTAL_MODE_EXACT", "ORDERWIRE__CATALOG__V1__TOTAL_MODE__TOTAL_MODE_EXACT", 1 },
+  { "TOTAL_MODE_NONE", "ORDERWIRE__CATALOG__V1__TOTAL_MODE__TOTAL_MODE_NONE", 2 },
+};
+static const ProtobufCIntRange orderwire__catalog__v1__total_mode__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex orderwire__catalog__v1__total_mode__enum_values_by_name[3] =
+{
+  { "TOTAL_MODE_EXACT", 1 },
+  { "TOTAL_MODE_NONE", 2 },
+  { "TOTAL_MODE_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor orderwire__catalog__v1__total_mode__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.TotalMode",
+  "TotalMode",
+  "Orderwire__Catalog__V1__TotalMode",
+  "orderwire.catalog.v1",
+  3,
+  orderwire__catalog__v1__total_mode__enum_values_by_number,
+  3,
+  orderwire__catalog__v1__total_mode__enum_values_by_name,
+  1,
+  orderwire__catalog__v1__total_mode__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCMethodDescriptor orderwire__catalog__v1__catalog_service__method_descriptors[4] =
 {
   { "ListProducts", &orderwire__catalog__v1__list_products_request__descriptor, &orderwire__catalog__v1__list_products_response__descriptor },
   { "GetProduct", &orderwire__catalog__v1__get_product_request__descriptor, &orderwire__catalog__v1__get_product_response__descriptor },
+  { "BatchGetProducts", &orderwire__catalog__v1__batch_get_products_request__descriptor, &orderwire__catalog__v1__batch_get_products_response__descriptor },
   { "ImportProducts", &orderwire__catalog__v1__import_products_request__descriptor, &orderwire__catalog__v1__import_products_response__descriptor },
 };
 const unsigned orderwire__catalog__v1__catalog_service__method_indices_by_name[] = {
+  2,        /* BatchGetProducts */
   1,        /* GetProduct */
-  2,        /* ImportProducts */
+  3,        /* ImportProducts */
   0         /* ListProducts */
 };
 const ProtobufCServiceDescriptor orderwire__catalog__v1__catalog_service__descriptor =
@@ -910,7 +1212,7 @@ const ProtobufCServiceDescriptor orderwire__catalog__v1__catalog_service__descri
   "CatalogService",
   "Orderwire__Catalog__V1__CatalogService",
   "orderwire.catalog.v1",
-  3,
+  4,
   orderwire__catalog__v1__catalog_service__method_descriptors,
   orderwire__catalog__v1__catalog_service__method_indices_by_name
 };
@@ -930,13 +1232,21 @@ void orderwire__catalog__v1__catalog_service__get_product(ProtobufCService *serv
   assert(service->descriptor == &orderwire__catalog__v1__catalog_service__descriptor);
   service->invoke(service, 1, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void orderwire__catalog__v1__catalog_service__batch_get_products(ProtobufCService *service,
+                                                                 const Orderwire__Catalog__V1__BatchGetProductsRequest *input,
+                                                                 Orderwire__Catalog__V1__BatchGetProductsResponse_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &orderwire__catalog__v1__catalog_service__descriptor);
+  service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void orderwire__catalog__v1__catalog_service__import_products(ProtobufCService *service,
                                                               const Orderwire__Catalog__V1__ImportProductsRequest *input,
                                                               Orderwire__Catalog__V1__ImportProductsResponse_Closure closure,
                                                               void *closure_data)
 {
   assert(service->descriptor == &orderwire__catalog__v1__catalog_service__descriptor);
-  service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void orderwire__catalog__v1__catalog_service__init (Orderwire__Catalog__V1__CatalogService_Service *service,
                                                     Orderwire__Catalog__V1__CatalogService_ServiceDestroy destroy)

@@ -22,6 +22,8 @@ typedef struct Orderwire__Catalog__V1__ListProductsRequest Orderwire__Catalog__V
 typedef struct Orderwire__Catalog__V1__ListProductsResponse Orderwire__Catalog__V1__ListProductsResponse;
 typedef struct Orderwire__Catalog__V1__GetProductRequest Orderwire__Catalog__V1__GetProductRequest;
 typedef struct Orderwire__Catalog__V1__GetProductResponse Orderwire__Catalog__V1__GetProductResponse;
+typedef struct Orderwire__Catalog__V1__BatchGetProductsRequest Orderwire__Catalog__V1__BatchGetProductsRequest;
+typedef struct Orderwire__Catalog__V1__BatchGetProductsResponse Orderwire__Catalog__V1__BatchGetProductsResponse;
 typedef struct Orderwire__Catalog__V1__ImportProductsRequest Orderwire__Catalog__V1__ImportProductsRequest;
 typedef struct Orderwire__Catalog__V1__ImportProductsResponse Orderwire__Catalog__V1__ImportProductsResponse;
 typedef struct Orderwire__Catalog__V1__ImportFailure Orderwire__Catalog__V1__ImportFailure;
@@ -29,6 +31,24 @@ typedef struct Orderwire__Catalog__V1__ImportFailure Orderwire__Catalog__V1__Imp
 
 /* --- enums --- */
 
+/*
+ * TotalMode says whether products that match are counted.
+ */
+typedef enum _Orderwire__Catalog__V1__TotalMode {
+  /*
+   * In a request: EXACT where the counts of categories tell the total at no cost, otherwise NONE.
+   */
+  ORDERWIRE__CATALOG__V1__TOTAL_MODE__TOTAL_MODE_UNSPECIFIED = 0,
+  /*
+   * Counted, within the call's deadline.
+   */
+  ORDERWIRE__CATALOG__V1__TOTAL_MODE__TOTAL_MODE_EXACT = 1,
+  /*
+   * Not counted.
+   */
+  ORDERWIRE__CATALOG__V1__TOTAL_MODE__TOTAL_MODE_NONE = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(ORDERWIRE__CATALOG__V1__TOTAL_MODE)
+} Orderwire__Catalog__V1__TotalMode;
 
 /* --- messages --- */
 
@@ -66,14 +86,20 @@ struct  Orderwire__Catalog__V1__Product
    * When the product was last changed. Output only.
    */
   Google__Protobuf__Timestamp *update_time;
+  /*
+   * Greater after each change of anything but the stock, and never the same again, even where a product is deleted and
+   * imported anew. Output only.
+   */
+  int64_t version;
 };
 #define ORDERWIRE__CATALOG__V1__PRODUCT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__product__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0, (char *)protobuf_c_empty_string, NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0, (char *)protobuf_c_empty_string, NULL, 0 }
 
 
 /*
- * ListProductsRequest asks for a page, by number or by token.
+ * ListProductsRequest asks for a page, by number or by token. What filters and orders go together is a fixed table; it is
+ * in the message of the failure with which anything else is refused.
  */
 struct  Orderwire__Catalog__V1__ListProductsRequest
 {
@@ -98,10 +124,32 @@ struct  Orderwire__Catalog__V1__ListProductsRequest
    * next_page_token of the page before, with the same filter and order. Not together with page.
    */
   char *page_token;
+  /*
+   * Keeps the products of which at least one piece is in stock.
+   */
+  protobuf_c_boolean in_stock_only;
+  /*
+   * Keeps the products of this currency that cost this much or more. Not negative. Only in the order of prices.
+   */
+  Orderwire__Catalog__V1__Money *min_price;
+  /*
+   * Keeps the products of this currency that cost this much or less, the currency of min_price if both are set. Only in the
+   * order of prices.
+   */
+  Orderwire__Catalog__V1__Money *max_price;
+  /*
+   * Keeps the products whose name begins with this text, case and accents ignored. Empty: all. At most 512 bytes. Only in the
+   * order of names.
+   */
+  char *name_prefix;
+  /*
+   * Whether total_size and page_count are wanted.
+   */
+  Orderwire__Catalog__V1__TotalMode total_mode;
 };
 #define ORDERWIRE__CATALOG__V1__LIST_PRODUCTS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__list_products_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, 0, NULL, NULL, (char *)protobuf_c_empty_string, ORDERWIRE__CATALOG__V1__TOTAL_MODE__TOTAL_MODE_UNSPECIFIED }
 
 
 /*
@@ -116,21 +164,25 @@ struct  Orderwire__Catalog__V1__ListProductsResponse
   size_t n_products;
   Orderwire__Catalog__V1__Product **products;
   /*
-   * Products that match in all. Output only.
+   * Products that match in all; 0 unless total_mode is EXACT. Output only.
    */
   int64_t total_size;
   /*
-   * Pages of this size in all. Output only.
+   * Pages of this size in all; 0 unless total_mode is EXACT. Output only.
    */
   int64_t page_count;
   /*
    * Asks for the page after this one; empty on the last. Opaque. Output only.
    */
   char *next_page_token;
+  /*
+   * EXACT where total_size and page_count are filled in, otherwise NONE. Output only.
+   */
+  Orderwire__Catalog__V1__TotalMode total_mode;
 };
 #define ORDERWIRE__CATALOG__V1__LIST_PRODUCTS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__list_products_response__descriptor) \
-    , 0,NULL, 0, 0, (char *)protobuf_c_empty_string }
+    , 0,NULL, 0, 0, (char *)protobuf_c_empty_string, ORDERWIRE__CATALOG__V1__TOTAL_MODE__TOTAL_MODE_UNSPECIFIED }
 
 
 /*
@@ -163,6 +215,45 @@ struct  Orderwire__Catalog__V1__GetProductResponse
 #define ORDERWIRE__CATALOG__V1__GET_PRODUCT_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__get_product_response__descriptor) \
     , NULL }
+
+
+/*
+ * BatchGetProductsRequest names products.
+ */
+struct  Orderwire__Catalog__V1__BatchGetProductsRequest
+{
+  ProtobufCMessage base;
+  /*
+   * Ids of products, 1 to 1,000. One that is named again is answered once, in its first place. Required.
+   */
+  size_t n_ids;
+  char **ids;
+};
+#define ORDERWIRE__CATALOG__V1__BATCH_GET_PRODUCTS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__batch_get_products_request__descriptor) \
+    , 0,NULL }
+
+
+/*
+ * BatchGetProductsResponse holds the products that there are.
+ */
+struct  Orderwire__Catalog__V1__BatchGetProductsResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The products, in the order of the request's ids. Output only.
+   */
+  size_t n_products;
+  Orderwire__Catalog__V1__Product **products;
+  /*
+   * Ids of which there is no product, in the order of the request. Output only.
+   */
+  size_t n_missing_ids;
+  char **missing_ids;
+};
+#define ORDERWIRE__CATALOG__V1__BATCH_GET_PRODUCTS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__batch_get_products_response__descriptor) \
+    , 0,NULL, 0,NULL }
 
 
 /*
@@ -326,6 +417,44 @@ Orderwire__Catalog__V1__GetProductResponse *
 void   orderwire__catalog__v1__get_product_response__free_unpacked
                      (Orderwire__Catalog__V1__GetProductResponse *message,
                       ProtobufCAllocator *allocator);
+/* Orderwire__Catalog__V1__BatchGetProductsRequest methods */
+void   orderwire__catalog__v1__batch_get_products_request__init
+                     (Orderwire__Catalog__V1__BatchGetProductsRequest         *message);
+size_t orderwire__catalog__v1__batch_get_products_request__get_packed_size
+                     (const Orderwire__Catalog__V1__BatchGetProductsRequest   *message);
+size_t orderwire__catalog__v1__batch_get_products_request__pack
+                     (const Orderwire__Catalog__V1__BatchGetProductsRequest   *message,
+                      uint8_t             *out);
+size_t orderwire__catalog__v1__batch_get_products_request__pack_to_buffer
+                     (const Orderwire__Catalog__V1__BatchGetProductsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Catalog__V1__BatchGetProductsRequest *
+       orderwire__catalog__v1__batch_get_products_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__catalog__v1__batch_get_products_request__free_unpacked
+                     (Orderwire__Catalog__V1__BatchGetProductsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Catalog__V1__BatchGetProductsResponse methods */
+void   orderwire__catalog__v1__batch_get_products_response__init
+                     (Orderwire__Catalog__V1__BatchGetProductsResponse         *message);
+size_t orderwire__catalog__v1__batch_get_products_response__get_packed_size
+                     (const Orderwire__Catalog__V1__BatchGetProductsResponse   *message);
+size_t orderwire__catalog__v1__batch_get_products_response__pack
+                     (const Orderwire__Catalog__V1__BatchGetProductsResponse   *message,
+                      uint8_t             *out);
+size_t orderwire__catalog__v1__batch_get_products_response__pack_to_buffer
+                     (const Orderwire__Catalog__V1__BatchGetProductsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Catalog__V1__BatchGetProductsResponse *
+       orderwire__catalog__v1__batch_get_products_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__catalog__v1__batch_get_products_response__free_unpacked
+                     (Orderwire__Catalog__V1__BatchGetProductsResponse *message,
+                      ProtobufCAllocator *allocator);
 /* Orderwire__Catalog__V1__ImportProductsRequest methods */
 void   orderwire__catalog__v1__import_products_request__init
                      (Orderwire__Catalog__V1__ImportProductsRequest         *message);
@@ -400,6 +529,12 @@ typedef void (*Orderwire__Catalog__V1__GetProductRequest_Closure)
 typedef void (*Orderwire__Catalog__V1__GetProductResponse_Closure)
                  (const Orderwire__Catalog__V1__GetProductResponse *message,
                   void *closure_data);
+typedef void (*Orderwire__Catalog__V1__BatchGetProductsRequest_Closure)
+                 (const Orderwire__Catalog__V1__BatchGetProductsRequest *message,
+                  void *closure_data);
+typedef void (*Orderwire__Catalog__V1__BatchGetProductsResponse_Closure)
+                 (const Orderwire__Catalog__V1__BatchGetProductsResponse *message,
+                  void *closure_data);
 typedef void (*Orderwire__Catalog__V1__ImportProductsRequest_Closure)
                  (const Orderwire__Catalog__V1__ImportProductsRequest *message,
                   void *closure_data);
@@ -424,6 +559,10 @@ struct Orderwire__Catalog__V1__CatalogService_Service
                       const Orderwire__Catalog__V1__GetProductRequest *input,
                       Orderwire__Catalog__V1__GetProductResponse_Closure closure,
                       void *closure_data);
+  void (*batch_get_products)(Orderwire__Catalog__V1__CatalogService_Service *service,
+                             const Orderwire__Catalog__V1__BatchGetProductsRequest *input,
+                             Orderwire__Catalog__V1__BatchGetProductsResponse_Closure closure,
+                             void *closure_data);
   void (*import_products)(Orderwire__Catalog__V1__CatalogService_Service *service,
                           const Orderwire__Catalog__V1__ImportProductsRequest *input,
                           Orderwire__Catalog__V1__ImportProductsResponse_Closure closure,
@@ -438,6 +577,7 @@ void orderwire__catalog__v1__catalog_service__init (Orderwire__Catalog__V1__Cata
     { ORDERWIRE__CATALOG__V1__CATALOG_SERVICE__BASE_INIT,\
       function_prefix__ ## list_products,\
       function_prefix__ ## get_product,\
+      function_prefix__ ## batch_get_products,\
       function_prefix__ ## import_products  }
 void orderwire__catalog__v1__catalog_service__list_products(ProtobufCService *service,
                                                             const Orderwire__Catalog__V1__ListProductsRequest *input,
@@ -447,6 +587,10 @@ void orderwire__catalog__v1__catalog_service__get_product(ProtobufCService *serv
                                                           const Orderwire__Catalog__V1__GetProductRequest *input,
                                                           Orderwire__Catalog__V1__GetProductResponse_Closure closure,
                                                           void *closure_data);
+void orderwire__catalog__v1__catalog_service__batch_get_products(ProtobufCService *service,
+                                                                 const Orderwire__Catalog__V1__BatchGetProductsRequest *input,
+                                                                 Orderwire__Catalog__V1__BatchGetProductsResponse_Closure closure,
+                                                                 void *closure_data);
 void orderwire__catalog__v1__catalog_service__import_products(ProtobufCService *service,
                                                               const Orderwire__Catalog__V1__ImportProductsRequest *input,
                                                               Orderwire__Catalog__V1__ImportProductsResponse_Closure closure,
@@ -454,11 +598,14 @@ void orderwire__catalog__v1__catalog_service__import_products(ProtobufCService *
 
 /* --- descriptors --- */
 
+extern const ProtobufCEnumDescriptor    orderwire__catalog__v1__total_mode__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__product__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__list_products_request__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__list_products_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__get_product_request__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__get_product_response__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__catalog__v1__batch_get_products_request__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__catalog__v1__batch_get_products_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__import_products_request__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__import_products_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__import_failure__descriptor;
