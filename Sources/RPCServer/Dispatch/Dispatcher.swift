@@ -46,8 +46,8 @@ final class Dispatcher: Sendable {
         mutating func workerToWake() -> Int? {
             if ready.isEmpty && readyHigh.isEmpty { return nil }
             let isSoonDone = quickCount > 0
-                && ready.allSatisfy { queues[$0].expectedNanoseconds < Dispatcher.wakeUpNanoseconds }
-                && readyHigh.allSatisfy { queues[$0].expectedNanoseconds < Dispatcher.wakeUpNanoseconds }
+                && ready.allSatisfy { queues[$0].expectedNanoseconds < Dispatcher.worthWakingNanoseconds }
+                && readyHigh.allSatisfy { queues[$0].expectedNanoseconds < Dispatcher.worthWakingNanoseconds }
             return isSoonDone ? nil : popIdle()
         }
 
@@ -61,8 +61,9 @@ final class Dispatcher: Sendable {
     /// Most batches of high priority that a worker takes in a row while others wait.
     private static let longestHighRow = 16
 
-    /// What it costs to wake a worker, until it works: measured as tens of microseconds on a busy machine.
-    static let wakeUpNanoseconds: UInt64 = 50_000
+    /// What has to wait, besides a worker that is soon back, before another is woken for it: several times what waking costs, which
+    /// is tens of microseconds on a busy machine, as a second worker also takes its core from whoever brings the calls.
+    static let worthWakingNanoseconds: UInt64 = 300_000
 
     /// What a worker has to do.
     struct Batch {

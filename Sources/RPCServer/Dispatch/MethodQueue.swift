@@ -5,10 +5,10 @@ import ZeroMQ
 
 /// The waiting calls of one client for one method. Protected by the dispatcher's lock, where it does not say otherwise.
 final class Lane: @unchecked Sendable {
-    fileprivate var calls = Deque<Call>() {
+    @exclusivity(unchecked) fileprivate var calls = Deque<Call>() {
         didSet { published.store(calls.count, ordering: .relaxed) }
     }
-    fileprivate var isInTurn = false
+    @exclusivity(unchecked) fileprivate var isInTurn = false
     /// How many calls are in it, for the frontend, which takes no lock for each call that arrives.
     private let published = Atomic<Int>(0)
     /// Calls that the frontend has admitted and not handed over yet. Belongs to the frontend thread.
@@ -165,8 +165,8 @@ struct MethodQueue {
         if !policy.mayPark { times.add(turn) }
     }
 
-    private static let runNanoseconds: UInt64 = 50_000
-    private static let longestRun: UInt64 = 32
+    private static let runNanoseconds: UInt64 = 100_000
+    private static let longestRun: UInt64 = 64
 
     /// What all waiting calls will cost, by what they cost lately.
     var expectedNanoseconds: UInt64 { UInt64(count).multipliedReportingOverflow(by: meanNanoseconds).partialValue }

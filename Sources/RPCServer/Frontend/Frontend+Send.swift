@@ -38,7 +38,6 @@ extension Frontend {
     ) throws(ZeroMQError) {
         sessions[call.peer]?.remove(call)
         counters.inFlight.set(inFlight.count)
-        let now = MonotonicTime.now
         let started = call.started ?? now
         let header = FrameHeader.response(
             callID: call.id, epoch: epoch, queued: UInt32(clamping: started.microseconds(since: call.arrival)),

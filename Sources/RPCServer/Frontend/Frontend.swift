@@ -51,6 +51,11 @@ struct Frontend: ~Copyable {
     /// How long to look for work before going to sleep, in microseconds: waking up costs about as much. Only after work:
     /// an idle server sleeps.
     private static let spinMicroseconds: UInt64 = 25
+    /// The same with many calls in flight: whoever is to bring the next message needs the core more than this thread.
+    private static let busySpinMicroseconds: UInt64 = 5
+    /// So many calls in flight are many. With fewer, this thread gives its core away each time that it finds nothing, which is what
+    /// a lone call waits for; with more, that is a switch of threads for each few calls.
+    private static let fewInFlight = 16
 
     init(
         configuration: ServerConfiguration, methods: MethodTable, dispatcher: Dispatcher, counters: ServerCounters,
@@ -120,15 +125,16 @@ struct Frontend: ~Copyable {
             let sent = try sendAnswers(socket)
             try tick(socket)
             if received || sent {
-                spinUntil = now.advanced(byMicroseconds: Self.spinMicroseconds)
+                spinUntil = now.advanced(byMicroseconds: isBusy ? Self.busySpinMicroseconds : Self.spinMicroseconds)
             } else if state != .stopped, now >= spinUntil {
                 try sleep(&poller)
-            } else {
-                // Whoever has work may have this core meanwhile: with none, it costs next to nothing.
+            } else if !isBusy {
                 sched_yield()
             }
         }
     }
+
+    private var isBusy: Bool { inFlight.count > Self.fewInFlight }
 
     private mutating func sleep(_ poller: inout Poller) throws(ZeroMQError) {
         if inbox.prepareToSleep() {
@@ -166,6 +172,8 @@ struct Frontend: ~Copyable {
 
     private mutating func sendAnswers(_ socket: borrowing Socket) throws(ZeroMQError) -> Bool {
         if inbox.isEmpty { return false }
+        // Once for all of them: reading the clock costs as much as a good part of an answer.
+        now = .now
         try inbox.drain { (input) throws(ZeroMQError) in
             switch input {
             case .answer(let call): try sendAnswer(to: call, on: socket)

@@ -6,10 +6,10 @@ final class Session {
     let id: UInt64
     let identity: Identity
     let lanes: ClientLanes
-    var age = AgeEstimator()
+    @exclusivity(unchecked) var age = AgeEstimator()
     /// Calls in flight by the client's id.
-    var calls: [UInt64: Call] = [:]
-    var lastHeard: MonotonicTime
+    @exclusivity(unchecked) var calls: [UInt64: Call] = [:]
+    @exclusivity(unchecked) var lastHeard: MonotonicTime
 
     init(peer: PeerID, id: UInt64, identity: Identity, lanes: ClientLanes, now: MonotonicTime) {
         self.peer = peer
@@ -38,10 +38,10 @@ final class Session {
 
 /// The lanes of one client, shared by its connections: more connections bring no larger share.
 final class ClientLanes {
-    private var lanes: [Lane?]
+    @exclusivity(unchecked) private var lanes: [Lane?]
     fileprivate(set) var sessionCount = 0
     /// Calls in flight in all its sessions.
-    var inFlight = 0
+    @exclusivity(unchecked) var inFlight = 0
 
     fileprivate init(methods: Int) { lanes = Array(repeating: nil, count: methods) }
 
