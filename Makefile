@@ -6,7 +6,6 @@ SWIFT_BUILD := swift build -c release
 CACHE := $(or $(ORDERWIRE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/orderwire)
 # One test at a time: those that block a thread of the pool, of which there is one a core, would starve those with deadlines.
 SWIFT_TEST := swift test --disable-xctest --no-parallel
-PEERS := $(patsubst %/Makefile,%,$(wildcard bench/peers/*/Makefile))
 
 setup:                    ## packages, Python tools, mongod, Chinook
 	@scripts/setup
@@ -38,7 +37,7 @@ examples: setup           ## packages that use the checkout as a library; those 
 
 bench-echo: setup         ## calls a second through the whole runtime, beside libzmq in C
 	$(SWIFT_BUILD) --product bench-echo
-	@set -e; for peer in $(PEERS); do $(MAKE) -s -C $$peer; done
+	@$(MAKE) -s -C bench/peers/raw-echo
 	@bench/echo/run
 
 bench-serve: setup        ## what an idle server costs, and how soon it serves
@@ -64,4 +63,4 @@ clean:                    ## build folders; what was downloaded stays
 	rm -rf .build examples/*/.build bench/peers/*/build
 
 help:                     ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 20

@@ -1,3 +1,4 @@
+import BenchClosedLoop
 import ProtoEcho
 import ProtoShop
 import RPC
@@ -37,25 +38,9 @@ enum Workload: String, Sendable {
 enum Capacity {
     private static let inFlight = 64
 
-    static func measure(_ workload: Workload, at endpoint: String, seconds: Double) async throws -> Double {
+    static func measure(_ workload: Workload, at endpoint: String, seconds: Double) async throws -> Int {
         let channel = try Channel(to: endpoint, name: "capacity")
         defer { channel.close() }
-        let start = MonotonicTime.now.advanced(by: .milliseconds(500))
-        let end = start.advanced(by: .seconds(seconds))
-        let count = try await withThrowingTaskGroup(of: Int.self) { group in
-            for _ in 0..<inFlight {
-                group.addTask {
-                    var count = 0
-                    while MonotonicTime.now < end {
-                        let isCounted = MonotonicTime.now >= start
-                        try await workload.call(channel)
-                        if isCounted { count += 1 }
-                    }
-                    return count
-                }
-            }
-            return try await group.reduce(0, +)
-        }
-        return Double(count) / seconds
+        return try await ClosedLoop(inFlight: inFlight, seconds: seconds).run { try await workload.call(channel) }.callsPerSecond
     }
 }

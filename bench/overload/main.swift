@@ -52,7 +52,7 @@ case ("server", let endpoint?):
 case ("capacity", let endpoint?):
     guard let workload = arguments.popFirst().flatMap(Workload.init), let seconds = arguments.popFirst().flatMap(Double.init) else { usage() }
     let rate = try await Capacity.measure(workload, at: endpoint, seconds: seconds)
-    print("capacity=\(Int(rate))")
+    print("capacity=\(rate)")
 case ("load", let endpoint?):
     guard let workload = arguments.popFirst().flatMap(Workload.init), let name = arguments.popFirst() else { usage() }
     let phases = arguments.compactMap(Phase.init)
