@@ -4,6 +4,10 @@ import PackageDescription
 /// Every Swift target of this package: Swift 6 mode, no warning left behind.
 let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
 
+/// The way of a call through the client: its async functions run where their caller runs, as each change of executor costs a look
+/// through the task's records.
+let callPath = strict + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
+
 let package = Package(
     name: "orderwire",
     products: [
@@ -41,15 +45,15 @@ let package = Package(
         // Generated from protos/ by `make protos`.
         .target(name: "CProto", dependencies: ["CProtobufC"], path: "Sources/Proto/C", publicHeadersPath: ".",
             linkerSettings: [.linkedLibrary("protobuf-c")]),
-        .target(name: "ProtoRuntime", dependencies: ["CProto", "Protobuf"], path: "Sources/Proto/Runtime", swiftSettings: strict),
-        .target(name: "ProtoEcho", dependencies: ["CProto", "Protobuf", "RPC"], path: "Sources/Proto/Echo", swiftSettings: strict),
-        .target(name: "ProtoShop", dependencies: ["CProto", "Protobuf", "RPC"], path: "Sources/Proto/Shop", swiftSettings: strict),
+        .target(name: "ProtoRuntime", dependencies: ["CProto", "Protobuf"], path: "Sources/Proto/Runtime", swiftSettings: callPath),
+        .target(name: "ProtoEcho", dependencies: ["CProto", "Protobuf", "RPC"], path: "Sources/Proto/Echo", swiftSettings: callPath),
+        .target(name: "ProtoShop", dependencies: ["CProto", "Protobuf", "RPC"], path: "Sources/Proto/Shop", swiftSettings: callPath),
         // What .proto files say, for the plugin and for `orderwire describe`.
         .target(name: "ProtoSchema", dependencies: ["CProto", "Protobuf"], swiftSettings: strict),
         .executableTarget(name: "protoc-gen-orderwire", dependencies: ["CProto", "Protobuf", "ProtoSchema"], swiftSettings: strict),
 
         // The RPC runtime.
-        .target(name: "RPC", dependencies: ["Protobuf", "ProtoRuntime"], swiftSettings: strict),
+        .target(name: "RPC", dependencies: ["Protobuf", "ProtoRuntime"], swiftSettings: callPath),
         .target(
             name: "RPCServer",
             dependencies: [
@@ -61,7 +65,7 @@ let package = Package(
         .target(
             name: "RPCClient",
             dependencies: ["RPC", "ZeroMQ", .product(name: "DequeModule", package: "swift-collections")],
-            swiftSettings: strict),
+            swiftSettings: callPath),
 
         // The shop, a user of the runtime.
         .target(name: "EmbeddedMongoDB", dependencies: ["MongoDB", "CLinux"], swiftSettings: strict),
