@@ -79,10 +79,12 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "ShopClient", dependencies: ["RPCClient", "ProtoShop"], swiftSettings: strict),
         .target(name: "Terminal", swiftSettings: strict),
+        .target(name: "CatalogGenerator", dependencies: ["ProtoShop"], swiftSettings: strict),
         .executableTarget(
             name: "orderwire",
             dependencies: [
                 "Terminal", "Shop", "ShopClient", "RPCServer", "RPCClient", "ProtoShop", "ProtoSchema", "EmbeddedMongoDB", "MongoDB",
+                "CatalogGenerator", "ChinookData",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -112,7 +114,7 @@ let package = Package(
             name: "bench-codec", dependencies: ["ProtoEcho", "ProtoShop", "Protobuf"], path: "bench/codec", swiftSettings: strict),
 
         // Tests. TestSupport holds what several of them need.
-        .target(name: "TestSupport", dependencies: ["EmbeddedMongoDB", "MongoDB", "ProtoRuntime"], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["CatalogGenerator", "EmbeddedMongoDB", "MongoDB", "ProtoRuntime"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MongoDBTests", dependencies: ["MongoDB", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "EmbeddedMongoDBTests", dependencies: ["EmbeddedMongoDB", "MongoDB", "TestSupport"], swiftSettings: strict),
@@ -140,13 +142,14 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal"], swiftSettings: strict),
+        .testTarget(name: "CatalogGeneratorTests", dependencies: ["CatalogGenerator"], swiftSettings: strict),
         .testTarget(name: "OrderwireTests", dependencies: ["orderwire", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "orderwire", "chinook-store", "ShopClient", "RPCClient", "RPCServer", "ProtoShop", "ProtoRuntime", "MongoDB",
-                "EmbeddedMongoDB", "ChinookData", "TestSupport", "CLinux", "ZeroMQ",
+                "EmbeddedMongoDB", "ChinookData", "CatalogGenerator", "TestSupport", "CLinux", "ZeroMQ",
             ],
             swiftSettings: strict),
     ]

@@ -26,21 +26,22 @@ enum HouseRules {
         "EmbeddedMongoDB": ["MongoDB"],
         "ShopClient": ["RPC", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop"],
         "Terminal": [],
+        "CatalogGenerator": ["ProtoShop"],
         "Shop": ["RPC", "RPCServer", "Protobuf", "ProtoRuntime", "ProtoShop", "MongoDB"],
         "orderwire": [
             "Terminal", "Shop", "ShopClient", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "ProtoSchema",
-            "EmbeddedMongoDB", "MongoDB",
+            "EmbeddedMongoDB", "MongoDB", "CatalogGenerator",
         ],
         "ProtoSchema": ["CProto", "Protobuf"],
         "protoc-gen-orderwire": ["CProto", "Protobuf", "ProtoSchema"],
     ]
 
-    /// What a module may import from other packages. Everything else is the toolchain's.
+    /// What a module may import from other packages, and from `examples`. Everything else is the toolchain's.
     static let packages: [String: Set<String>] = [
         "RPCServer": ["Logging", "DequeModule", "HeapModule"],
         "RPCClient": ["DequeModule", "HeapModule"],
         "Shop": ["Logging", "Crypto"],
-        "orderwire": ["Logging", "ArgumentParser"],
+        "orderwire": ["Logging", "ArgumentParser", "ChinookData"],
     ]
 
     static let toolchain: Set<String> = ["Swift", "Glibc", "CLinux", "Synchronization", "FoundationEssentials"]

@@ -1,20 +1,8 @@
+package import CatalogGenerator
 import Glibc
 
 /// Random numbers that can be had again: a failing test shows its seed as an argument, and `ORDERWIRE_SEED` repeats it.
-package struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    package init(seed: UInt64) { state = seed }
-
-    /// SplitMix64.
-    package mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
+package typealias SeededGenerator = SplitMix64
 
 package enum Seeds {
     /// Whether there is time for a long run: `make check-long`.

@@ -10,5 +10,5 @@ struct ProductsCommand: ParsableCommand {
               orderwire products list --category rock --order-by "price desc"
               orderwire products get chinook-1 -o json
             """,
-        subcommands: [ProductsList.self, ProductsGet.self, ProductsImport.self])
+        subcommands: [ProductsList.self, ProductsGet.self, ProductsImport.self, ProductsGenerate.self])
 }

@@ -15,12 +15,14 @@ extension Field where Item == Catalog.Product {
         ]
     }
 
+    /// What `products import` reads.
+    static var importable: [Field] {
+        product + [Field("DESCRIPTION", csv: "description") { $0.description }]
+    }
+
     /// All there is to know about a product.
     static var productDetails: [Field] {
-        product + [
-            Field("DESCRIPTION", csv: "description") { $0.description },
-            Field("UPDATED", csv: "updateTime") { $0.updateTime?.text ?? "" },
-        ]
+        importable + [Field("UPDATED", csv: "updateTime") { $0.updateTime?.text ?? "" }]
     }
 }
 
