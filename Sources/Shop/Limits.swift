@@ -33,6 +33,11 @@ enum Limits {
     static let maxAcknowledgementRequest = 128 << 10
     /// Products of one import call: a transaction of this size takes tens of milliseconds.
     static let maxImportBatch = 1000
+    /// Import calls that share a transaction: enough to share what a commit costs, and few enough for the database to answer in
+    /// a fraction of its timeout.
+    static let maxGatheredImports = 4
+    /// Bytes of the import calls that share a transaction.
+    static let maxGatheredImportBytes = 4 << 20
     /// Refused fields that are reported at once. Beyond it, more tell nobody more.
     static let maxViolations = 100
     /// Products on a page where the request does not say.

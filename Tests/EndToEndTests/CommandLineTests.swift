@@ -161,7 +161,7 @@ extension EndToEnd {
             let version = try await Program.run(["version"])
             #expect(version.end == .exited(0) && version.output.hasPrefix("orderwire "))
             let verbs = [
-                [], ["serve"], ["products"], ["products", "list"], ["products", "get"], ["products", "import"], ["orders"], ["orders", "submit"],
+                [], ["serve"], ["products"], ["products", "list"], ["products", "get"], ["products", "import"], ["products", "generate"], ["orders"], ["orders", "submit"],
                 ["orders", "get"], ["orders", "wait"], ["orders", "watch"], ["call"], ["list"], ["describe"], ["health"], ["completion"],
             ]
             for verb in verbs {
@@ -176,7 +176,8 @@ extension EndToEnd {
 
         @Test(arguments: [
             ["nonsense"], ["products", "list", "--page", "x"], ["products", "list", "--timeout", "5"], ["products", "list", "-o", "xml"],
-            ["products", "import", "/no/such/file"], ["orders", "submit"], ["orders", "submit", "--item", "a"],
+            ["products", "import", "/no/such/file"], ["products", "generate", "--count", "-1"], ["products", "import", "-", "--resume"],
+            ["orders", "submit"], ["orders", "submit", "--item", "a"],
             ["orders", "watch", "--group", "Not A Name"], ["health", "--wait", "x"], ["health", "--server", "here"],
             ["list", "--metadata", "novalue"], ["describe", "-o", "csv"], ["call"], ["call", "ListProducts", "-o", "csv"],
             ["serve", "--mongodb", "mysql://x"], ["serve", "--listen", "nowhere"], ["serve", "--workers", "0"],

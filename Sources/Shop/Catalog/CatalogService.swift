@@ -7,7 +7,7 @@ struct CatalogService: Catalog.CatalogService.Handlers {
     let database: ShopDatabase
     let products: ProductStore
     let categories: CategoryStore
-    let productImport: ProductImport
+    let importing: ImportProducts
     let tokens: PageTokens
 
     init(database: ShopDatabase, tokens: PageTokens) {
@@ -15,7 +15,8 @@ struct CatalogService: Catalog.CatalogService.Handlers {
         self.tokens = tokens
         products = ProductStore(database: database.name)
         categories = CategoryStore(database: database.name)
-        productImport = ProductImport(database: database.name, categories: categories)
+        importing = ImportProducts(
+            database: database, productImport: ProductImport(database: database.name, categories: categories))
     }
 
     /// Equal requests that wait together are answered by one query.
@@ -37,9 +38,11 @@ struct CatalogService: Catalog.CatalogService.Handlers {
         }
     }
 
-    /// One at a time: imports that share a category would only make each other's transactions fail.
+    /// Two batches at once: one is decoded and prepared while the other waits for the database.
     var importProducts: Handler<Catalog.ImportProductsRequest, Catalog.ImportProductsResponse> {
-        .unary(concurrency: 1) { (request, context) throws(RPCError) in try importBatch(request, before: context.deadline) }
+        .gathered(concurrency: 2, maxCalls: Limits.maxGatheredImports, maxBytes: Limits.maxGatheredImportBytes) { calls in
+            importing(calls)
+        }
     }
 }
 
@@ -135,35 +138,6 @@ extension CatalogService {
         for id in ids {
             if let record = records[id] { response.products.append(record.product) } else { response.missingIds.append(id) }
         }
-        return response
-    }
-
-    private func importBatch(
-        _ request: Catalog.ImportProductsRequest, before deadline: Deadline
-    ) throws(RPCError) -> Catalog.ImportProductsResponse {
-        var violations = Violations()
-        if request.products.isEmpty || request.products.count > Limits.maxImportBatch {
-            violations.add("products", "must be 1 to \(Limits.maxImportBatch) products; there are \(request.products.count)")
-        }
-        try violations.check()
-
-        var response = Catalog.ImportProductsResponse()
-        var records: [ProductRecord] = []
-        let now = BSONDate.now()
-        for (index, product) in request.products.enumerated() {
-            do throws(RPCError) {
-                records.append(try ProductRecord(importing: product, at: now))
-            } catch {
-                response.failures += error.fieldViolations.map {
-                    Catalog.ImportFailure(index: Int32(index), field: $0.field, description: $0.description)
-                }
-            }
-        }
-        let outcome = try database.perform(.write, before: deadline) { client throws(MongoError) in
-            try productImport.store(records, client, before: deadline)
-        }
-        response.insertedCount = Int32(outcome.inserted)
-        response.replacedCount = Int32(outcome.replaced)
         return response
     }
 }

