@@ -1,5 +1,5 @@
 # What a person or CI runs. Everything sets up first; `make setup` alone does only that.
-.PHONY: help setup build test demo protos protos-check lint examples bench-echo bench-serve bench-overload fuzz tsan check-long clean
+.PHONY: help setup build test demo protos protos-check lint examples bench-echo bench-serve bench-overload bench-pages fuzz tsan check-long clean
 .DEFAULT_GOAL := build
 
 SWIFT_BUILD := swift build -c release
@@ -48,6 +48,12 @@ bench-overload: setup     ## what comes of up to ten times too many calls
 	$(SWIFT_BUILD) --product bench-overload
 	$(SWIFT_BUILD) --product orderwire
 	@bench/overload/run
+
+bench-pages: setup        ## ListProducts beside libmongoc in C: all different, the same, some popular
+	$(SWIFT_BUILD) --product bench-pages
+	$(SWIFT_BUILD) --product orderwire
+	@$(MAKE) -s -C bench/peers/list-products
+	@bench/pages/run
 
 fuzz: setup               ## libFuzzer on headers, TLVs, protobuf and ProtoJSON, SECONDS (20) each
 	@fuzz/run $(or $(SECONDS),20)

@@ -111,7 +111,12 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "BenchClosedLoop", dependencies: ["RPC"], path: "bench/closed-loop", swiftSettings: strict),
         .executableTarget(
-            name: "bench-codec", dependencies: ["ProtoEcho", "ProtoShop", "Protobuf"], path: "bench/codec", swiftSettings: strict),
+            name: "bench-pages", dependencies: ["RPCClient", "ProtoRuntime", "ProtoShop"], path: "bench/pages", exclude: ["run"],
+            swiftSettings: strict),
+        .target(name: "CAllocations", path: "bench/CAllocations", publicHeadersPath: "."),
+        .executableTarget(
+            name: "bench-codec", dependencies: ["CAllocations", "MongoDB", "ProtoEcho", "ProtoShop", "Protobuf", "Shop"],
+            path: "bench/codec", swiftSettings: strict),
 
         // Tests. TestSupport holds what several of them need.
         .target(name: "TestSupport", dependencies: ["CatalogGenerator", "EmbeddedMongoDB", "MongoDB", "ProtoRuntime"], path: "Tests/TestSupport", swiftSettings: strict),
@@ -138,6 +143,7 @@ let package = Package(
             name: "ShopTests",
             dependencies: [
                 "Shop", "RPCServer", "RPCClient", "ProtoEcho", "ProtoShop", "MongoDB", "EmbeddedMongoDB", "ChinookData", "TestSupport",
+                "bench-codec",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

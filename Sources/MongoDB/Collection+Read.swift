@@ -50,15 +50,47 @@ extension Collection {
         return tied(Cursor(stealing: cursor), to: self)
     }
 
+    /// The matching documents, at most `limit`, in one reply: one round trip, and no cursor on either side. Throws
+    /// `.documentTooLarge` where they are more than 16 MB.
+    package func findBatch(_ filter: Document, _ options: FindOptions) throws(MongoError) -> Batch {
+        precondition(options.limit > 0, "a batch has a limit")
+        let milliseconds = try timeouts.maxTimeMilliseconds(remaining: options.timeLimit)
+        let command = Document(reserving: Self.findCommandBytes + filter.byteCount) { command in
+            command.append("find", name)
+            command.append("filter", filter)
+            if let sort = options.sort { command.append("sort", sort) }
+            if let projection = options.projection { command.append("projection", projection) }
+            if options.skip > 0 { command.append("skip", options.skip) }
+            command.append("limit", options.limit)
+            // One more, so that the server knows at the last row that it is the last, and keeps no cursor.
+            command.append("batchSize", options.limit + 1)
+            if let hint = options.hint { command.append("hint", hint) }
+            if let concern = options.readConcern { command.document("readConcern") { $0.append("level", concern.rawValue) } }
+            command.append("maxTimeMS", milliseconds)
+        }
+        guard let session else { return try Batch(runRead(command, nil), capacity: options.limit) }
+        let sessionOptions = try CommandOptions(session: session)
+        return try Batch(runRead(command, sessionOptions.bson), capacity: options.limit)
+    }
+
+    /// Runs a command that only reads, which libmongoc tries again after a broken connection.
+    private func runRead(_ command: Document, _ options: OpaquePointer?) throws(MongoError) -> Reply {
+        try command.withUnsafeBSON { (command) throws(MongoError) in
+            try Reply { reply, error in mongoc_collection_read_command_with_opts(handle, command, nil, options, reply, error) }
+        }
+    }
+
+    /// Bytes of a find command without its filter, roughly.
+    private static let findCommandBytes = 256
+
     /// Hands the first matching document to `read`; nil if there is none.
     package func findOne<R>(
         _ filter: Document, _ options: FindOptions = FindOptions(), read: (DocumentView) throws(MongoError) -> R
     ) throws(MongoError) -> R? {
         var options = options
         options.limit = 1
-        var cursor = try find(filter, options)
-        guard let row = try cursor.next() else { return nil }
-        return try read(row)
+        let batch = try findBatch(filter, options)
+        return batch.count == 0 ? nil : try read(batch[0])
     }
 
     /// A copy of the first matching document; nil if there is none.

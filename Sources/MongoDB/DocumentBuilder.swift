@@ -67,7 +67,7 @@ package struct DocumentBuilder: ~Copyable {
 
     /// Copies one field's value, of whatever type.
     package mutating func append(_ key: FieldName, _ value: ValueView) {
-        note(bson.append(key.pointer, key.byteCount, valueAt: value.position))
+        note(bson.append(key.pointer, key.byteCount, value.element))
     }
 
     package mutating func appendNull(_ key: FieldName) {

@@ -30,14 +30,8 @@ package struct DocumentView: ~Escapable {
     /// The field's value, or nil if the document has no such field.
     @_lifetime(copy self)
     package func find(_ key: FieldName) -> ValueView? {
-        let position: BSONPosition? = withAlignedRoom { iterator in
-            guard bson_iter_init_from_data(iterator, base, count),
-                bson_iter_find_w_len(iterator, key.pointer, key.byteCount)
-            else { return nil }
-            return BSONPosition(of: iterator, base: base, count: count)
-        }
-        guard let position else { return nil }
-        return tied(ValueView(unowned: position), to: self)
+        guard let element = BSONElement.find(key, in: base, count: count) else { return nil }
+        return tied(ValueView(unowned: element), to: self)
     }
 
     package func contains(_ key: FieldName) -> Bool {
@@ -46,6 +40,13 @@ package struct DocumentView: ~Escapable {
 
     package func string(_ key: FieldName) throws(MongoError) -> String {
         guard let value = find(key)?.string else { throw missing(key, "a string") }
+        return value
+    }
+
+    /// A string where it lies.
+    @_lifetime(copy self)
+    package func utf8(_ key: FieldName) throws(MongoError) -> UTF8Span {
+        guard let value = find(key)?.utf8 else { throw missing(key, "a string") }
         return value
     }
 
@@ -122,8 +123,8 @@ package struct DocumentView: ~Escapable {
 package struct FieldIterator: ~Escapable {
     private let base: UnsafePointer<UInt8>
     private let count: Int
-    /// Where the last field was found.
-    private var current: BSONPosition?
+    /// The field that `next` returned last.
+    private var current: BSONElement?
 
     @_lifetime(immortal)
     init(unowned base: UnsafePointer<UInt8>, count: Int) {
@@ -133,21 +134,9 @@ package struct FieldIterator: ~Escapable {
 
     @_lifetime(copy self)
     package mutating func next() -> ValueView? {
-        guard let position = advanced() else { return nil }
-        current = position
-        return tied(ValueView(unowned: position), to: self)
-    }
-
-    private func advanced() -> BSONPosition? {
-        if let current {
-            return current.withIterator { iterator -> BSONPosition? in
-                bson_iter_next(iterator) ? BSONPosition(of: iterator, base: base, count: count) : nil
-            } ?? nil
-        }
-        return withAlignedRoom { iterator in
-            guard bson_iter_init_from_data(iterator, base, count), bson_iter_next(iterator) else { return nil }
-            return BSONPosition(of: iterator, base: base, count: count)
-        }
+        guard let element = current.map(\.next) ?? BSONElement.first(in: base, count: count) else { return nil }
+        current = element
+        return tied(ValueView(unowned: element), to: self)
     }
 }
 

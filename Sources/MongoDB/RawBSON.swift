@@ -15,10 +15,15 @@ struct RawBSON {
         bson_get_data(handle)
     }
 
+    var count: Int { Self.length(at: bytes) }
+
     /// A BSON document begins with its own length.
-    var count: Int {
-        Int(Int32(littleEndian: UnsafeRawPointer(bytes).loadUnaligned(as: Int32.self)))
+    static func length(at base: UnsafePointer<UInt8>) -> Int {
+        Int(Int32(littleEndian: UnsafeRawPointer(base).loadUnaligned(as: Int32.self)))
     }
+
+    /// Bytes of a `bson_t` or a `bson_iter_t` at most, and what they are aligned to.
+    static let roomBytes = 128
 
     func append(_ key: UnsafePointer<CChar>, _ length: Int32, _ value: String) -> Bool {
         var value = value
@@ -54,8 +59,12 @@ struct RawBSON {
         }
     }
 
-    func append(_ key: UnsafePointer<CChar>, _ length: Int32, valueAt position: BSONPosition) -> Bool {
-        position.withIterator { bson_append_iter(handle, key, length, $0) } ?? false
+    func append(_ key: UnsafePointer<CChar>, _ length: Int32, _ element: BSONElement) -> Bool {
+        guard let offset = UInt32(exactly: element.offset), let keyLength = UInt32(exactly: element.keyLength) else { return false }
+        return withAlignedRoom { iterator in
+            bson_iter_init_from_data_at_offset(iterator, element.base, element.count, offset, keyLength)
+                && bson_append_iter(handle, key, length, iterator)
+        }
     }
 
     func appendDocument<E: Error>(
@@ -84,35 +93,11 @@ struct RawBSON {
     }
 }
 
-/// The place of one field in a document's bytes; libbson's iterator is made from it anew for each look.
-struct BSONPosition {
-    let base: UnsafePointer<UInt8>
-    let count: Int
-    let offset: UInt32
-    let keyLength: UInt32
-
-    /// Calls `body` with an iterator that stands on the field.
-    func withIterator<R>(_ body: (OpaquePointer) -> R) -> R? {
-        withAlignedRoom { iterator in
-            guard bson_iter_init_from_data_at_offset(iterator, base, count, offset, keyLength) else { return nil }
-            return body(iterator)
-        }
-    }
-
-    /// The field that `iterator` stands on, in the document at `base`.
-    init(of iterator: OpaquePointer, base: UnsafePointer<UInt8>, count: Int) {
-        self.base = base
-        self.count = count
-        offset = bson_iter_offset(iterator)
-        keyLength = bson_iter_key_len(iterator)
-    }
-}
-
 /// Lends stack memory for one `bson_t` or `bson_iter_t`: both are at most 128 bytes large, and aligned to 128.
 func withAlignedRoom<R: ~Copyable, E: Error>(_ body: (OpaquePointer) throws(E) -> R) throws(E) -> R {
-    try withUnsafeTemporaryAllocation(byteCount: 256, alignment: 16) { (room) throws(E) -> R in
+    try withUnsafeTemporaryAllocation(byteCount: 2 * RawBSON.roomBytes, alignment: 16) { (room) throws(E) -> R in
         guard let base = room.baseAddress else { preconditionFailure("a buffer of 256 bytes has an address") }
-        return try body(OpaquePointer(base.alignedUp(toMultipleOf: 128)))
+        return try body(OpaquePointer(base.alignedUp(toMultipleOf: RawBSON.roomBytes)))
     }
 }
 

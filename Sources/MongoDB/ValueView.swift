@@ -2,105 +2,90 @@ internal import CMongoC
 
 /// One field of a document that somebody else owns. Each getter is nil when the value is of another type.
 package struct ValueView: ~Escapable {
-    let position: BSONPosition
+    let element: BSONElement
 
     @_lifetime(immortal)
-    init(unowned position: BSONPosition) {
-        self.position = position
+    init(unowned element: BSONElement) {
+        self.element = element
     }
 
-    package var key: String {
-        position.withIterator { String(cString: bson_iter_key($0)) } ?? ""
-    }
+    package var key: String { String(decoding: element.key, as: UTF8.self) }
 
-    package var isNull: Bool {
-        read(BSON_TYPE_NULL) { _ in true } ?? false
-    }
+    package var isNull: Bool { element.type == BSON_TYPE_NULL }
 
     package var string: String? {
-        read(BSON_TYPE_UTF8) { String(validating: Self.text($0), as: UTF8.self) } ?? nil
+        text.flatMap { String(validating: $0, as: UTF8.self) }
+    }
+
+    /// A string where it lies, known to be UTF-8.
+    package var utf8: UTF8Span? {
+        @_lifetime(copy self)
+        get {
+            guard let text else { return nil }
+            do {
+                return tied(try UTF8Span(validating: Span(_unsafeElements: text)), to: self)
+            } catch {
+                return nil
+            }
+        }
     }
 
     /// A string whose bytes are not UTF-8.
     var holdsBrokenText: Bool {
-        read(BSON_TYPE_UTF8) { !Self.text($0).isUTF8 } ?? false
+        text.map { !$0.isUTF8 } ?? false
     }
 
-    private static func text(_ iterator: OpaquePointer) -> UnsafeBufferPointer<UInt8> {
-        var count: UInt32 = 0
-        let text = bson_iter_utf8(iterator, &count)
-        return UnsafeRawBufferPointer(start: text, count: Int(count)).assumingMemoryBound(to: UInt8.self)
+    /// A string's bytes, without its length and its NUL.
+    private var text: UnsafeBufferPointer<UInt8>? {
+        guard element.type == BSON_TYPE_UTF8 else { return nil }
+        return UnsafeRawBufferPointer(rebasing: element.value.dropFirst(4).dropLast()).assumingMemoryBound(to: UInt8.self)
     }
 
     /// An int64 or an int32; counts and sums come back from the database as either.
     package var int64: Int64? {
-        position.withIterator { iterator -> Int64? in
-            switch bson_iter_type(iterator) {
-            case BSON_TYPE_INT32: Int64(bson_iter_int32(iterator))
-            case BSON_TYPE_INT64: bson_iter_int64(iterator)
-            default: nil
-            }
-        } ?? nil
+        switch element.type {
+        case BSON_TYPE_INT32: Int64(element.load(Int32.self))
+        case BSON_TYPE_INT64: element.load(Int64.self)
+        default: nil
+        }
     }
 
     /// A double, or an integer as one.
     package var double: Double? {
         if let integer = int64 { return Double(integer) }
-        return read(BSON_TYPE_DOUBLE) { bson_iter_double($0) }
+        return element.type == BSON_TYPE_DOUBLE ? Double(bitPattern: element.load(UInt64.self)) : nil
     }
 
     package var bool: Bool? {
-        read(BSON_TYPE_BOOL) { bson_iter_bool($0) }
+        element.type == BSON_TYPE_BOOL ? element.value[0] != 0 : nil
     }
 
     package var date: BSONDate? {
-        read(BSON_TYPE_DATE_TIME) { BSONDate(millisecondsSince1970: bson_iter_date_time($0)) }
+        element.type == BSON_TYPE_DATE_TIME ? BSONDate(millisecondsSince1970: element.load(Int64.self)) : nil
     }
 
     /// Binary data of any subtype.
     package var binary: [UInt8]? {
-        read(BSON_TYPE_BINARY) { iterator in
-            var subtype = BSON_SUBTYPE_BINARY
-            var count: UInt32 = 0
-            var bytes: UnsafePointer<UInt8>?
-            bson_iter_binary(iterator, &subtype, &count, &bytes)
-            return [UInt8](UnsafeBufferPointer(start: bytes, count: Int(count)))
-        }
+        element.type == BSON_TYPE_BINARY ? [UInt8](element.value.dropFirst(5)) : nil
     }
 
     package var document: DocumentView? {
         @_lifetime(copy self)
         get {
-            guard let body = body(BSON_TYPE_DOCUMENT, bson_iter_document) else { return nil }
-            return tied(DocumentView(unowned: body.base, count: body.count), to: self)
+            guard element.type == BSON_TYPE_DOCUMENT else { return nil }
+            return tied(DocumentView(unowned: body, count: element.valueLength), to: self)
         }
     }
 
     package var array: ArrayView? {
         @_lifetime(copy self)
         get {
-            guard let body = body(BSON_TYPE_ARRAY, bson_iter_array) else { return nil }
-            return tied(ArrayView(unowned: body.base, count: body.count), to: self)
+            guard element.type == BSON_TYPE_ARRAY else { return nil }
+            return tied(ArrayView(unowned: body, count: element.valueLength), to: self)
         }
     }
 
-    /// Nil when the value is of another type.
-    private func read<R>(_ type: bson_type_t, _ get: (OpaquePointer) -> R) -> R? {
-        position.withIterator { bson_iter_type($0) == type ? get($0) : nil } ?? nil
-    }
-
-    private func body(
-        _ type: bson_type_t,
-        _ get: (OpaquePointer?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UnsafePointer<UInt8>?>?) -> Void
-    ) -> (base: UnsafePointer<UInt8>, count: Int)? {
-        read(type) { iterator -> (UnsafePointer<UInt8>, Int)? in
-            var count: UInt32 = 0
-            var base: UnsafePointer<UInt8>?
-            get(iterator, &count, &base)
-            guard let base else { return nil }
-            return (base, Int(count))
-        } ?? nil
-    }
+    private var body: UnsafePointer<UInt8> { element.base + (element.offset + element.keyLength + 2) }
 }
 
 /// An array that somebody else owns: `var lines = array.elements(); while let line = lines.next() { ... }`

@@ -2,7 +2,7 @@
 ///
 /// Bytes go through libprotobuf-c in both directions: the last three requirements move a value between Swift and the C
 /// struct that protoc-c generated for it. Only generated code implements them, and only this module calls them.
-public protocol Message: Sendable, Hashable {
+public protocol Message: MessageEncoding, Hashable where Encoded == Self {
     /// The message with every field at its default.
     init()
 

@@ -55,6 +55,12 @@ extension MinorAmount {
     }
 
     var money: Catalog.Money {
-        Catalog.Money(currencyCode: currency, units: minor / 100, nanos: Int32(minor % 100) * Self.nanosPerMinor)
+        Catalog.Money(currencyCode: currency, units: Self.units(minor), nanos: Self.nanos(minor))
     }
+
+    /// `units` of so many hundredths.
+    static func units(_ minor: Int64) -> Int64 { minor / 100 }
+
+    /// `nanos` of so many hundredths.
+    static func nanos(_ minor: Int64) -> Int32 { Int32(minor % 100) * nanosPerMinor }
 }

@@ -139,7 +139,53 @@ extension FieldCode {
     }
 }
 
+// MARK: - Swift to bytes
+
+extension FieldCode {
+    /// Type of the values that a `MessageWriter` takes for it; nil where it has none.
+    var writtenType: String? {
+        switch field.kind {
+        case .singular(let type): elementType(type)
+        case .repeated(let type):
+            switch type {
+            case .string, .bytes, .message: elementType(type)
+            case .number, .bool, .enumeration, .unsupported: nil
+            }
+        case .map: nil
+        }
+    }
+
+    /// Arguments of its `MessageField`.
+    var writing: String {
+        let (isList, type) = switch field.kind {
+        case .singular(let type): (false, type)
+        case .repeated(let type): (true, type)
+        case .map: preconditionFailure("a map has no `writtenType`")
+        }
+        let writesDefault = isList || field.oneof != nil ? ", writesDefault: true" : ""
+        return "\(field.number), \"\(field.name)\", .\(form(of: type))\(writesDefault)"
+    }
+
+    private func form(of type: FieldType) -> String {
+        switch type {
+        case .number(let number): number.form
+        case .bool, .enumeration: "varint"
+        case .string, .bytes, .message: "delimited"
+        case .unsupported: Self.refused
+        }
+    }
+}
+
 extension NumberType {
+    fileprivate var form: String {
+        switch self {
+        case .int32, .int64, .uint32, .uint64: "varint"
+        case .sint32, .sint64: "zigZag"
+        case .fixed32, .sfixed32, .float: "fixed32"
+        case .fixed64, .sfixed64, .double: "fixed64"
+        }
+    }
+
     fileprivate var swiftName: String {
         switch self {
         case .double: "Double"

@@ -84,6 +84,7 @@ struct FileGenerator {
             writer.block("extension \(namespace)") { generator.writeStruct(&$0) }
             writer.line()
             generator.writeConversion(&writer)
+            generator.writeFields(&writer)
         }
     }
 }

@@ -162,4 +162,27 @@ struct MessageGenerator {
             }
         }
     }
+
+    // MARK: - The way straight to bytes
+
+    /// Writes the fields for `MessageWriter`, one extension for each type of value, and those of nested types.
+    func writeFields(_ writer: inout SourceWriter) {
+        var types: [String] = []
+        var fields: [String: [FieldCode]] = [:]
+        for field in message.fields.map({ FieldCode(field: $0, names: names) }) {
+            guard let type = field.writtenType else { continue }
+            if fields[type] == nil { types.append(type) }
+            fields[type, default: []].append(field)
+        }
+        for type in types {
+            writer.line()
+            writer.block("extension MessageField where Body == \(swiftName), Value == \(type)") { writer in
+                for field in fields[type] ?? [] {
+                    writer.comment(field.field.comment, orElse: "`\(field.field.name)`.")
+                    writer.line("public static var \(field.name): Self { Self(\(field.writing)) }")
+                }
+            }
+        }
+        for nested in message.messages { MessageGenerator(nested, names).writeFields(&writer) }
+    }
 }

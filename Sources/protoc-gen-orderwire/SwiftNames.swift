@@ -99,7 +99,7 @@ struct SwiftNames {
 
     /// Types that generated code mentions, or that Swift does not let a program define.
     private static let reservedTypes: Set<String> = [
-        "Any", "Arena", "Bool", "CValue", "Dictionary", "Double", "EncodingError", "Float", "Int32", "Int64", "Message",
+        "Any", "Arena", "Bool", "CValue", "Dictionary", "Double", "Encoded", "EncodingError", "Float", "Int32", "Int64", "Message",
         "MessageDescriptor", "Protocol", "Self", "String", "Type", "UInt32", "UInt64", "UInt8", "UnsafeMutableRawPointer",
         "UnsafeRawPointer",
     ]

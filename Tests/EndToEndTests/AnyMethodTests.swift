@@ -150,7 +150,7 @@ private struct AnyCatalog: Catalog.CatalogService.Handlers {
     var getProduct: Handler<Catalog.GetProductRequest, Catalog.GetProductResponse> {
         .unary { request, context throws(RPCError) in
             let name = context.metadata.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
-            return .init(product: .init(id: request.id, name: name, category: "any"))
+            return Catalog.GetProductResponse(product: .init(id: request.id, name: name, category: "any"))
         }
     }
 

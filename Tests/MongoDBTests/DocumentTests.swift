@@ -123,6 +123,37 @@ import Testing
         #expect(failure { () throws(MongoError) in _ = try Document(bytes: text) }?.kind == .malformedDocument)
     }
 
+    /// Any one byte changed: it is refused or read, and nothing beyond its end is touched.
+    @Test func aChangedByteIsRefusedOrRead() {
+        let bytes = sample.bytes
+        for index in bytes.indices {
+            for value: UInt8 in [0, 1, 2, 3, 4, 5, 8, 0x0B, 0x0C, 0x10, 0x7F, 0x80, 0xFF, bytes[index] &+ 1, bytes[index] &- 1] {
+                var changed = bytes
+                changed[index] = value
+                do throws(MongoError) {
+                    let document = try Document(bytes: changed)
+                    #expect(document.bytes == changed)
+                    var fields = document.view.fields()
+                    while let field = fields.next() {
+                        _ = (field.string, field.int64, field.double, field.bool, field.binary, field.date, field.isNull)
+                        if let inner = field.document { _ = inner.contains("units") }
+                    }
+                } catch {
+                    #expect(error.kind == .malformedDocument)
+                }
+            }
+        }
+    }
+
+    @Test func aStringIsReadWhereItLies() throws {
+        let text = try String(copying: sample.view.utf8("text"))
+        #expect(text == "Größe \u{1F600}")
+        let none = Document { $0.append("none", "") }
+        let noneCount = try none.view.utf8("none").count
+        #expect(noneCount == 0)
+        #expect(failure { () throws(MongoError) in _ = try sample.view.utf8("small") }?.kind == .malformedDocument)
+    }
+
     @Test func valuesAreCopiedFromOneDocumentToAnother() throws {
         let copy = Document { document in
             if let price = sample.view.find("price") { document.append("price", price) }

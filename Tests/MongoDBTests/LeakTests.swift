@@ -35,6 +35,8 @@ private func useHandles(_ client: borrowing Client, _ database: String) throws(M
     let things = client.collection("things", in: database)
     var cursor = try things.find(everything, FindOptions(sort: byID(1), limit: 5))
     _ = try cursor.next()
+    let batch = try things.findBatch(everything, FindOptions(sort: byID(1), limit: 5))
+    _ = try batch[0].int64("_id")
     let session = try client.startSession()
     let inside = session.collection("things", in: database)
     try session.startTransaction()

@@ -86,7 +86,7 @@ import ZeroMQ
         sigaddset(&stop, SIGTERM)
         pthread_sigmask(SIG_BLOCK, &stop, nil)
         let configuration = ServerConfiguration(listen: ["tcp://127.0.0.1:\(port)"])
-        let handlers = EchoHandlers(echo: .unary { (_, _) throws(RPCError) in
+        let handlers = EchoHandlers(echo: .unary { (_, _) throws(RPCError) -> Echo.EchoResponse in
             say("stuck")
             while true { pause() }
         })

@@ -10,7 +10,7 @@ import Testing
 @Suite struct DescribeTests {
     @Test func tellsOfEachMethodAndHowItIsDispatched() async throws {
         let policies: [(Handler<Echo.EchoRequest, Echo.EchoResponse>, Runtime.MethodInfo)] = [
-            (.unary { _, _ throws(RPCError) in .init() }, .init(dispatch: .unary, maxBatchCalls: 1)),
+            (.unary { _, _ throws(RPCError) in Echo.EchoResponse() }, .init(dispatch: .unary, maxBatchCalls: 1)),
             (
                 .parked(concurrency: 3, priority: .high, maxRequestBytes: 77) { _ in },
                 .init(dispatch: .parked, concurrency: 3, maxBatchCalls: 1, maxRequestBytes: 77, priority: .high)
@@ -19,7 +19,7 @@ import Testing
                 .gathered(concurrency: 2, maxCalls: 7, maxBytes: 99) { _ in },
                 .init(dispatch: .gathered, concurrency: 2, maxBatchCalls: 7, maxBatchBytes: 99)
             ),
-            (.coalesced { _, _ throws(RPCError) in .init() }, .init(dispatch: .coalesced, maxBatchCalls: 1024)),
+            (.coalesced { _, _ throws(RPCError) in Echo.EchoResponse() }, .init(dispatch: .coalesced, maxBatchCalls: 1024)),
         ]
         for (handler, special) in policies {
             var expected = special

@@ -129,15 +129,4 @@ import ZeroMQ
         _ = try await first
         #expect(order.value.prefix(12).filter { $0 == "modest" }.count == 5)
     }
-
-    /// Asks the server until so many calls of the echo method wait.
-    private func waitUntilQueued(_ count: Int32, _ channel: Channel) async throws {
-        let deadline = Deadline.after(.seconds(20))
-        let stats = Runtime.RuntimeService.Client(channel)
-        while !deadline.hasPassed {
-            let methods = try await stats.stats(Runtime.StatsRequest()).methods
-            if methods.contains(where: { $0.method == Echo.EchoService.echo.fullName && $0.queuedCount == count }) { return }
-        }
-        Issue.record("\(count) calls did not come to wait within 20 seconds")
-    }
 }

@@ -109,7 +109,7 @@ import ZeroMQ
     @Test func aHandlersFailureArrivesWhole() async throws {
         let failing = RPCError(
             .failedPrecondition, reason: "OUT_OF_TEA", "no tea", metadata: ["kind": "green"], retryDelay: .milliseconds(20))
-        let server = try RunningServer.start(EchoHandlers(.unary { (_, _) throws(RPCError) in throw failing }))
+        let server = try RunningServer.start(EchoHandlers(.unary { (_, _) throws(RPCError) -> Echo.EchoResponse in throw failing }))
         defer { server.stop() }
         let channel = try server.channel()
         defer { channel.close() }

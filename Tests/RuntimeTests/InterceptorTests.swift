@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test func theyAreToldOfFailures() async throws {
-        let server = try RunningServer.start(EchoHandlers(.unary { (_, _) throws(RPCError) in throw RPCError(.notFound, reason: "TEST", "x") }))
+        let server = try RunningServer.start(EchoHandlers(.unary { (_, _) throws(RPCError) -> Echo.EchoResponse in throw RPCError(.notFound, reason: "TEST", "x") }))
         defer { server.stop() }
         let log = Shared<[String]>([])
         let channel = try server.channel(configuration: configuration(Recorder(name: "a", log: log)))

@@ -243,7 +243,7 @@ import ZeroMQ
         let wait = Duration.milliseconds(200)
         let callers = 16
         let refused = Shared(0)
-        let refusing = try RunningServer.start(EchoHandlers(.unary { (_, _) throws(RPCError) in
+        let refusing = try RunningServer.start(EchoHandlers(.unary { (_, _) throws(RPCError) -> Echo.EchoResponse in
             refused.withLock { $0 += 1 }
             throw RPCError(.resourceExhausted, reason: "TEST", "full", disposition: .notExecuted, retryDelay: wait)
         }))

@@ -43,7 +43,7 @@ import ZeroMQ
                 call.reply(Echo.EchoResponse(payload: call.request.payload))
             }
         }),
-        Setting(testDescription: "a failure", handler: .unary { (request, _) throws(RPCError) in
+        Setting(testDescription: "a failure", handler: .unary { (request, _) throws(RPCError) -> Echo.EchoResponse in
             _ = work(request)
             throw RPCError(.notFound, reason: "NOTHING", "nothing")
         }),

@@ -46,6 +46,11 @@ extension Echo.EchoRequest {
     }
 }
 
+extension MessageField where Body == Echo.EchoRequest, Value == [UInt8] {
+    /// The bytes to return.
+    public static var payload: Self { Self(1, "payload", .delimited) }
+}
+
 extension Echo {
     /// EchoResponse returns them.
     public struct EchoResponse: Message {
@@ -83,6 +88,11 @@ extension Echo.EchoResponse {
         orderwire__echo__v1__echo_response__init(c)
         (c.pointee.payload.len, c.pointee.payload.data) = arena.bytes(self.payload)
     }
+}
+
+extension MessageField where Body == Echo.EchoResponse, Value == [UInt8] {
+    /// The bytes of the request. Output only.
+    public static var payload: Self { Self(1, "payload", .delimited) }
 }
 
 extension Echo {

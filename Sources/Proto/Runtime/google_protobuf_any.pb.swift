@@ -50,3 +50,13 @@ extension WellKnown.AnyMessage {
         (c.pointee.value.len, c.pointee.value.data) = arena.bytes(self.value)
     }
 }
+
+extension MessageField where Body == WellKnown.AnyMessage, Value == String {
+    /// `type_url`.
+    public static var typeUrl: Self { Self(1, "type_url", .delimited) }
+}
+
+extension MessageField where Body == WellKnown.AnyMessage, Value == [UInt8] {
+    /// `value`.
+    public static var value: Self { Self(2, "value", .delimited) }
+}

@@ -47,3 +47,13 @@ extension WellKnown.Duration {
         c.pointee.nanos = self.nanos
     }
 }
+
+extension MessageField where Body == WellKnown.Duration, Value == Int64 {
+    /// `seconds`.
+    public static var seconds: Self { Self(1, "seconds", .varint) }
+}
+
+extension MessageField where Body == WellKnown.Duration, Value == Int32 {
+    /// `nanos`.
+    public static var nanos: Self { Self(2, "nanos", .varint) }
+}

@@ -86,6 +86,11 @@ extension Runtime.CheckRequest {
     }
 }
 
+extension MessageField where Body == Runtime.CheckRequest, Value == String {
+    /// Full name of a service, or empty for the server as a whole.
+    public static var service: Self { Self(1, "service", .delimited) }
+}
+
 extension Runtime {
     /// CheckResponse has the shape of grpc.health.v1.HealthCheckResponse.
     public struct CheckResponse: Message {
@@ -123,4 +128,9 @@ extension Runtime.CheckResponse {
         orderwire__runtime__v1__check_response__init(c)
         c.pointee.status = .init(rawValue: .init(truncatingIfNeeded: self.status.rawValue))
     }
+}
+
+extension MessageField where Body == Runtime.CheckResponse, Value == Runtime.ServingStatus {
+    /// The health. Output only.
+    public static var status: Self { Self(1, "status", .varint) }
 }

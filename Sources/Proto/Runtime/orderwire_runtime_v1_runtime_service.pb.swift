@@ -197,6 +197,17 @@ extension Runtime.DescribeResponse {
     }
 }
 
+extension MessageField where Body == Runtime.DescribeResponse, Value == [UInt8] {
+    /// A serialized google.protobuf.FileDescriptorSet: the files of the services and all that they import, each after those
+    /// that it imports itself, comments included. Output only.
+    public static var fileDescriptorSet: Self { Self(1, "file_descriptor_set", .delimited) }
+}
+
+extension MessageField where Body == Runtime.DescribeResponse, Value == Runtime.MethodInfo {
+    /// One entry a method, sorted by name. Output only.
+    public static var methods: Self { Self(2, "methods", .delimited, writesDefault: true) }
+}
+
 extension Runtime {
     /// MethodInfo is a line of the server's method table.
     public struct MethodInfo: Message {
@@ -282,6 +293,45 @@ extension Runtime.MethodInfo {
         c.pointee.max_request_bytes = self.maxRequestBytes
         c.pointee.priority = .init(rawValue: .init(truncatingIfNeeded: self.priority.rawValue))
     }
+}
+
+extension MessageField where Body == Runtime.MethodInfo, Value == String {
+    /// Full name, as in "orderwire.orders.v1.OrderService/SubmitOrder".
+    public static var method: Self { Self(1, "method", .delimited) }
+}
+
+extension MessageField where Body == Runtime.MethodInfo, Value == UInt32 {
+    /// The name on the wire: FNV-1a-32 of the full name.
+    public static var id: Self { Self(2, "id", .fixed32) }
+}
+
+extension MessageField where Body == Runtime.MethodInfo, Value == Runtime.Idempotency {
+    /// Whether a call may be repeated.
+    public static var idempotency: Self { Self(3, "idempotency", .varint) }
+}
+
+extension MessageField where Body == Runtime.MethodInfo, Value == Runtime.Dispatch {
+    /// Which calls a worker takes together.
+    public static var dispatch: Self { Self(4, "dispatch", .varint) }
+}
+
+extension MessageField where Body == Runtime.MethodInfo, Value == Int32 {
+    /// Most batches that run at once; 0: as many as there are workers.
+    public static var concurrency: Self { Self(5, "concurrency", .varint) }
+    /// Most calls in a batch.
+    public static var maxBatchCalls: Self { Self(6, "max_batch_calls", .varint) }
+}
+
+extension MessageField where Body == Runtime.MethodInfo, Value == Int64 {
+    /// Most payload bytes in a batch, unless a single call is larger; 0: no limit.
+    public static var maxBatchBytes: Self { Self(7, "max_batch_bytes", .varint) }
+    /// Largest request in bytes.
+    public static var maxRequestBytes: Self { Self(8, "max_request_bytes", .varint) }
+}
+
+extension MessageField where Body == Runtime.MethodInfo, Value == Runtime.Priority {
+    /// Which calls go first where not all can be carried out.
+    public static var priority: Self { Self(9, "priority", .varint) }
 }
 
 extension Runtime {
@@ -449,6 +499,40 @@ extension Runtime.StatsResponse {
     }
 }
 
+extension MessageField where Body == Runtime.StatsResponse, Value == WellKnown.Timestamp {
+    /// When the server started.
+    public static var startTime: Self { Self(1, "start_time", .delimited) }
+}
+
+extension MessageField where Body == Runtime.StatsResponse, Value == String {
+    /// Version of the program, as in "0.1.0".
+    public static var version: Self { Self(2, "version", .delimited) }
+}
+
+extension MessageField where Body == Runtime.StatsResponse, Value == UInt32 {
+    /// Epoch of the server, as in HelloAck.
+    public static var serverEpoch: Self { Self(3, "server_epoch", .fixed32) }
+}
+
+extension MessageField where Body == Runtime.StatsResponse, Value == Int32 {
+    /// Sessions that are open now. Goes up and down.
+    public static var sessionCount: Self { Self(4, "session_count", .varint) }
+    /// Calls that wait or run now. Goes up and down.
+    public static var inFlightCount: Self { Self(9, "in_flight_count", .varint) }
+}
+
+extension MessageField where Body == Runtime.StatsResponse, Value == Int64 {
+    /// Requests that were read, and messages that are none but were refused or dropped.
+    public static var receivedCount: Self { Self(5, "received_count", .varint) }
+    /// Calls that were admitted and got an answer: of a handler, an interceptor, the deadline, CANCEL, or the server's end.
+    public static var answeredCount: Self { Self(6, "answered_count", .varint) }
+}
+
+extension MessageField where Body == Runtime.StatsResponse, Value == Runtime.MethodStats {
+    /// One entry a method that was called at least once, sorted by name.
+    public static var methods: Self { Self(10, "methods", .delimited, writesDefault: true) }
+}
+
 extension Runtime {
     /// MethodStats holds the counters of one method.
     public struct MethodStats: Message {
@@ -516,4 +600,25 @@ extension Runtime.MethodStats {
         c.pointee.failed_count = self.failedCount
         c.pointee.queued_count = self.queuedCount
     }
+}
+
+extension MessageField where Body == Runtime.MethodStats, Value == String {
+    /// Full name, as in "orderwire.orders.v1.OrderService/SubmitOrder".
+    public static var method: Self { Self(1, "method", .delimited) }
+}
+
+extension MessageField where Body == Runtime.MethodStats, Value == Int64 {
+    /// Calls handed to the handler.
+    public static var callCount: Self { Self(2, "call_count", .varint) }
+    /// Batches they were handed over in; call_count / batch_count is the mean size of a batch.
+    public static var batchCount: Self { Self(3, "batch_count", .varint) }
+    /// Calls that failed.
+    public static var failedCount: Self { Self(5, "failed_count", .varint) }
+}
+
+extension MessageField where Body == Runtime.MethodStats, Value == Int32 {
+    /// Largest batch.
+    public static var largestBatch: Self { Self(4, "largest_batch", .varint) }
+    /// Calls that wait for a worker now. Goes up and down.
+    public static var queuedCount: Self { Self(6, "queued_count", .varint) }
 }

@@ -69,6 +69,22 @@ extension Runtime.Hello {
     }
 }
 
+extension MessageField where Body == Runtime.Hello, Value == Int32 {
+    /// Lowest wire version that the client speaks. Required, at least 1.
+    public static var minVersion: Self { Self(1, "min_version", .varint) }
+    /// Highest wire version that the client speaks. Required, at least min_version.
+    public static var maxVersion: Self { Self(2, "max_version", .varint) }
+}
+
+extension MessageField where Body == Runtime.Hello, Value == String {
+    /// Name the client claims: [a-z0-9][a-z0-9._-]{0,63}. Required. It is the caller's identity where no keys are used.
+    public static var clientName: Self { Self(3, "client_name", .delimited) }
+    /// Names of optional protocol features the client understands. At most 32. Unknown names are ignored.
+    public static var features: Self { Self(4, "features", .delimited, writesDefault: true) }
+    /// Program and version of the client, for logs only. At most 128 bytes.
+    public static var userAgent: Self { Self(5, "user_agent", .delimited) }
+}
+
 extension Runtime {
     /// HelloAck is the payload of a HELLO_ACK frame: the terms of the session.
     public struct HelloAck: Message {
@@ -147,6 +163,35 @@ extension Runtime.HelloAck {
     }
 }
 
+extension MessageField where Body == Runtime.HelloAck, Value == Int32 {
+    /// Wire version of this session.
+    public static var version: Self { Self(1, "version", .varint) }
+    /// Idle time in milliseconds after which the client sends PING. At least 1.
+    public static var heartbeatIntervalMs: Self { Self(7, "heartbeat_interval_ms", .varint) }
+}
+
+extension MessageField where Body == Runtime.HelloAck, Value == UInt64 {
+    /// Random id of this session, not zero. It ends with the connection.
+    public static var sessionId: Self { Self(2, "session_id", .fixed64) }
+}
+
+extension MessageField where Body == Runtime.HelloAck, Value == UInt32 {
+    /// Epoch of the server: a random number, new at every start.
+    public static var serverEpoch: Self { Self(3, "server_epoch", .fixed32) }
+}
+
+extension MessageField where Body == Runtime.HelloAck, Value == String {
+    /// Identity under which the server sees the caller.
+    public static var identity: Self { Self(4, "identity", .delimited) }
+    /// Features that both sides understand.
+    public static var features: Self { Self(5, "features", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Runtime.HelloAck, Value == Runtime.SessionLimits {
+    /// Limits that the client has to keep.
+    public static var limits: Self { Self(6, "limits", .delimited) }
+}
+
 extension Runtime {
     /// SessionLimits is what the server accepts from one session.
     public struct SessionLimits: Message {
@@ -210,6 +255,19 @@ extension Runtime.SessionLimits {
     }
 }
 
+extension MessageField where Body == Runtime.SessionLimits, Value == Int32 {
+    /// Largest number of calls in flight in this session.
+    public static var maxInFlight: Self { Self(1, "max_in_flight", .varint) }
+    /// Largest request payload in bytes.
+    public static var maxRequestBytes: Self { Self(2, "max_request_bytes", .varint) }
+    /// Largest response payload in bytes that the server sends.
+    public static var maxResponseBytes: Self { Self(3, "max_response_bytes", .varint) }
+    /// Largest number of metadata pairs in a request.
+    public static var maxMetadataCount: Self { Self(4, "max_metadata_count", .varint) }
+    /// Largest number of bytes of all keys and values of a request's metadata.
+    public static var maxMetadataBytes: Self { Self(5, "max_metadata_bytes", .varint) }
+}
+
 extension Runtime {
     /// Pong is the payload of a PONG frame: how the server is doing.
     public struct Pong: Message {
@@ -259,4 +317,19 @@ extension Runtime.Pong {
         c.pointee.oldest_age_us = self.oldestAgeUs
         c.pointee.draining = self.draining ? 1 : 0
     }
+}
+
+extension MessageField where Body == Runtime.Pong, Value == Int32 {
+    /// Calls that wait in the server's queues.
+    public static var queueDepth: Self { Self(1, "queue_depth", .varint) }
+}
+
+extension MessageField where Body == Runtime.Pong, Value == Int64 {
+    /// Age in microseconds of the oldest waiting call; 0 where none waits.
+    public static var oldestAgeUs: Self { Self(2, "oldest_age_us", .varint) }
+}
+
+extension MessageField where Body == Runtime.Pong, Value == Bool {
+    /// True while the server finishes what it has and takes nothing new.
+    public static var draining: Self { Self(3, "draining", .varint) }
 }

@@ -57,6 +57,21 @@ extension Runtime.Status {
     }
 }
 
+extension MessageField where Body == Runtime.Status, Value == Int32 {
+    /// One of gRPC's 17 status codes.
+    public static var code: Self { Self(1, "code", .varint) }
+}
+
+extension MessageField where Body == Runtime.Status, Value == String {
+    /// What happened and what to do, in English, for a developer.
+    public static var message: Self { Self(2, "message", .delimited) }
+}
+
+extension MessageField where Body == Runtime.Status, Value == WellKnown.AnyMessage {
+    /// ErrorInfo always; BadRequest and RetryInfo where they apply. Type URLs are those of google.rpc.
+    public static var details: Self { Self(3, "details", .delimited, writesDefault: true) }
+}
+
 extension Runtime {
     /// ErrorInfo names the reason. Wire-compatible with google.rpc.ErrorInfo.
     public struct ErrorInfo: Message {
@@ -112,6 +127,13 @@ extension Runtime.ErrorInfo {
             entry.pointee.value = try arena.string(value)
         }
     }
+}
+
+extension MessageField where Body == Runtime.ErrorInfo, Value == String {
+    /// Reason in UPPER_SNAKE_CASE, unique in its domain. Listed in docs/errors.md.
+    public static var reason: Self { Self(1, "reason", .delimited) }
+    /// Who defines the reason: "orderwire" for all of ours.
+    public static var domain: Self { Self(2, "domain", .delimited) }
 }
 
 extension Runtime {
@@ -199,6 +221,18 @@ extension Runtime.BadRequest.FieldViolation {
     }
 }
 
+extension MessageField where Body == Runtime.BadRequest, Value == Runtime.BadRequest.FieldViolation {
+    /// All violations that were found, in the order of the fields.
+    public static var fieldViolations: Self { Self(1, "field_violations", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Runtime.BadRequest.FieldViolation, Value == String {
+    /// Path of the field, as in "lines[2].quantity".
+    public static var field: Self { Self(1, "field", .delimited) }
+    /// Why it was refused, and what is allowed.
+    public static var description: Self { Self(2, "description", .delimited) }
+}
+
 extension Runtime {
     /// RetryInfo says when to try again. Wire-compatible with google.rpc.RetryInfo.
     public struct RetryInfo: Message {
@@ -236,4 +270,9 @@ extension Runtime.RetryInfo {
         orderwire__runtime__v1__retry_info__init(c)
         c.pointee.retry_delay = try arena.message(self.retryDelay, "retry_delay")
     }
+}
+
+extension MessageField where Body == Runtime.RetryInfo, Value == WellKnown.Duration {
+    /// Shortest time to wait before the next try.
+    public static var retryDelay: Self { Self(1, "retry_delay", .delimited) }
 }

@@ -124,6 +124,32 @@ extension Catalog.Product {
     }
 }
 
+extension MessageField where Body == Catalog.Product, Value == String {
+    /// Id: 1 to 64 bytes of printable ASCII without spaces, compared as bytes. Required.
+    public static var id: Self { Self(1, "id", .delimited) }
+    /// Name: 1 to 512 bytes. Required.
+    public static var name: Self { Self(2, "name", .delimited) }
+    /// Category: 1 to 128 bytes. Required.
+    public static var category: Self { Self(3, "category", .delimited) }
+    /// Description: at most 4,096 bytes.
+    public static var description: Self { Self(6, "description", .delimited) }
+}
+
+extension MessageField where Body == Catalog.Product, Value == Catalog.Money {
+    /// Price of one piece, not negative, whole hundredths. Required.
+    public static var price: Self { Self(4, "price", .delimited) }
+}
+
+extension MessageField where Body == Catalog.Product, Value == Int64 {
+    /// Pieces in stock, 0 to 1,000,000,000.
+    public static var stock: Self { Self(5, "stock", .varint) }
+}
+
+extension MessageField where Body == Catalog.Product, Value == WellKnown.Timestamp {
+    /// When the product was last changed. Output only.
+    public static var updateTime: Self { Self(7, "update_time", .delimited) }
+}
+
 extension Catalog {
     /// ListProductsRequest asks for a page, by number or by token. What filters and orders go together is a fixed table; it is
     /// in the message of the failure with which anything else is refused.
@@ -220,6 +246,22 @@ extension Catalog.ListProductsRequest {
     }
 }
 
+extension MessageField where Body == Catalog.ListProductsRequest, Value == String {
+    /// Keeps the products whose category contains this text, case ignored. Empty: all. At most 128 bytes. Plain text, never a pattern.
+    public static var category: Self { Self(1, "category", .delimited) }
+    /// "name" (also when empty), "name desc", "price" or "price desc".
+    public static var orderBy: Self { Self(2, "order_by", .delimited) }
+    /// next_page_token of the page before, with the same filter and order. Not together with page.
+    public static var pageToken: Self { Self(5, "page_token", .delimited) }
+}
+
+extension MessageField where Body == Catalog.ListProductsRequest, Value == Int32 {
+    /// Products on a page; 0 means 10, more than 1,000 means 1,000, less than 0 is refused.
+    public static var pageSize: Self { Self(3, "page_size", .varint) }
+    /// Number of the page, from 1; 0 means 1. Not together with page_token.
+    public static var page: Self { Self(4, "page", .varint) }
+}
+
 extension Catalog {
     /// ListProductsResponse is one page.
     public struct ListProductsResponse: Message {
@@ -286,6 +328,23 @@ extension Catalog.ListProductsResponse {
     }
 }
 
+extension MessageField where Body == Catalog.ListProductsResponse, Value == Catalog.Product {
+    /// The products, in the order asked for. Output only.
+    public static var products: Self { Self(1, "products", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Catalog.ListProductsResponse, Value == Int64 {
+    /// Products that match in all. Output only.
+    public static var totalSize: Self { Self(2, "total_size", .varint) }
+    /// Pages of this size in all. Output only.
+    public static var pageCount: Self { Self(3, "page_count", .varint) }
+}
+
+extension MessageField where Body == Catalog.ListProductsResponse, Value == String {
+    /// Asks for the page after this one; empty on the last. Opaque. Output only.
+    public static var nextPageToken: Self { Self(4, "next_page_token", .delimited) }
+}
+
 extension Catalog {
     /// GetProductRequest names a product.
     public struct GetProductRequest: Message {
@@ -325,6 +384,11 @@ extension Catalog.GetProductRequest {
     }
 }
 
+extension MessageField where Body == Catalog.GetProductRequest, Value == String {
+    /// Id of the product. Required.
+    public static var id: Self { Self(1, "id", .delimited) }
+}
+
 extension Catalog {
     /// GetProductResponse holds the product.
     public struct GetProductResponse: Message {
@@ -362,6 +426,11 @@ extension Catalog.GetProductResponse {
         orderwire__catalog__v1__get_product_response__init(c)
         c.pointee.product = try arena.message(self.product, "product")
     }
+}
+
+extension MessageField where Body == Catalog.GetProductResponse, Value == Catalog.Product {
+    /// The product. Output only.
+    public static var product: Self { Self(1, "product", .delimited) }
 }
 
 extension Catalog {
@@ -499,6 +568,11 @@ extension Catalog.ImportProductsRequest {
     }
 }
 
+extension MessageField where Body == Catalog.ImportProductsRequest, Value == Catalog.Product {
+    /// The products, 1 to 1,000. A product that exists is replaced, its stock included.
+    public static var products: Self { Self(1, "products", .delimited, writesDefault: true) }
+}
+
 extension Catalog {
     /// ImportProductsResponse reports a batch.
     public struct ImportProductsResponse: Message {
@@ -553,6 +627,18 @@ extension Catalog.ImportProductsResponse {
     }
 }
 
+extension MessageField where Body == Catalog.ImportProductsResponse, Value == Int32 {
+    /// Products that were new. Output only.
+    public static var insertedCount: Self { Self(1, "inserted_count", .varint) }
+    /// Products that replaced one. Output only.
+    public static var replacedCount: Self { Self(2, "replaced_count", .varint) }
+}
+
+extension MessageField where Body == Catalog.ImportProductsResponse, Value == Catalog.ImportFailure {
+    /// Products that were refused; the others were stored. Output only.
+    public static var failures: Self { Self(3, "failures", .delimited, writesDefault: true) }
+}
+
 extension Catalog {
     /// ImportFailure says why a product of a batch was refused.
     public struct ImportFailure: Message {
@@ -602,6 +688,18 @@ extension Catalog.ImportFailure {
         c.pointee.field = try arena.string(self.field, "field")
         c.pointee.description = try arena.string(self.description, "description")
     }
+}
+
+extension MessageField where Body == Catalog.ImportFailure, Value == Int32 {
+    /// Index in the request's products, from 0.
+    public static var index: Self { Self(1, "index", .varint) }
+}
+
+extension MessageField where Body == Catalog.ImportFailure, Value == String {
+    /// The refused field, as in "price.currency_code".
+    public static var field: Self { Self(2, "field", .delimited) }
+    /// Why, and what is allowed.
+    public static var description: Self { Self(3, "description", .delimited) }
 }
 
 extension Catalog {

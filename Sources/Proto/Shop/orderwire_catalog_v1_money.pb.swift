@@ -56,3 +56,18 @@ extension Catalog.Money {
         c.pointee.nanos = self.nanos
     }
 }
+
+extension MessageField where Body == Catalog.Money, Value == String {
+    /// Three-letter code of ISO 4217, as in "USD".
+    public static var currencyCode: Self { Self(1, "currency_code", .delimited) }
+}
+
+extension MessageField where Body == Catalog.Money, Value == Int64 {
+    /// Whole units of the amount.
+    public static var units: Self { Self(2, "units", .varint) }
+}
+
+extension MessageField where Body == Catalog.Money, Value == Int32 {
+    /// Billionths of a unit, -999,999,999 to 999,999,999, with the sign of units. The shop keeps whole hundredths only.
+    public static var nanos: Self { Self(3, "nanos", .varint) }
+}

@@ -152,6 +152,21 @@ extension Orders.OrderLine {
     }
 }
 
+extension MessageField where Body == Orders.OrderLine, Value == String {
+    /// Id of the product. Required.
+    public static var productId: Self { Self(1, "product_id", .delimited) }
+}
+
+extension MessageField where Body == Orders.OrderLine, Value == Int32 {
+    /// Pieces, 1 to 10,000 after lines of the same product are added up. Required.
+    public static var quantity: Self { Self(2, "quantity", .varint) }
+}
+
+extension MessageField where Body == Orders.OrderLine, Value == Catalog.Money {
+    /// Price of one piece when the order was fulfilled. Output only.
+    public static var unitPrice: Self { Self(3, "unit_price", .delimited) }
+}
+
 extension Orders {
     /// Order is what was accepted, and its result.
     public struct Order: Message {
@@ -248,6 +263,47 @@ extension Orders.Order {
     }
 }
 
+extension MessageField where Body == Orders.Order, Value == String {
+    /// Id, 26 characters of base32. It follows from the caller's identity and the idempotency key. Output only.
+    public static var id: Self { Self(1, "id", .delimited) }
+    /// The key it was submitted with.
+    public static var idempotencyKey: Self { Self(2, "idempotency_key", .delimited) }
+    /// What the reason is about: the product, or the total. Output only.
+    public static var rejectDetail: Self { Self(7, "reject_detail", .delimited) }
+}
+
+extension MessageField where Body == Orders.Order, Value == Orders.OrderState {
+    /// Where it stands. Output only.
+    public static var state: Self { Self(3, "state", .varint) }
+}
+
+extension MessageField where Body == Orders.Order, Value == Orders.OrderLine {
+    /// The lines, added up and sorted by product.
+    public static var lines: Self { Self(4, "lines", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Orders.Order, Value == Catalog.Money {
+    /// Sum of quantity times unit price. Set once FULFILLED. Output only.
+    public static var total: Self { Self(5, "total", .delimited) }
+}
+
+extension MessageField where Body == Orders.Order, Value == Orders.RejectReason {
+    /// Why it was rejected. Output only.
+    public static var rejectReason: Self { Self(6, "reject_reason", .varint) }
+}
+
+extension MessageField where Body == Orders.Order, Value == WellKnown.Timestamp {
+    /// When it was accepted. Output only.
+    public static var acceptTime: Self { Self(8, "accept_time", .delimited) }
+    /// When it became final. Output only.
+    public static var finalTime: Self { Self(9, "final_time", .delimited) }
+}
+
+extension MessageField where Body == Orders.Order, Value == Int64 {
+    /// Number of its completion, without gaps over all orders; 0 until final. Output only.
+    public static var sequence: Self { Self(10, "sequence", .varint) }
+}
+
 extension Orders {
     /// Completion tells that an order became final.
     public struct Completion: Message {
@@ -333,4 +389,40 @@ extension Orders.Completion {
         c.pointee.final_time = try arena.message(self.finalTime, "final_time")
         c.pointee.submitter = try arena.string(self.submitter, "submitter")
     }
+}
+
+extension MessageField where Body == Orders.Completion, Value == Int64 {
+    /// Number of the completion, from 1, without gaps over all orders of the cluster.
+    public static var sequence: Self { Self(1, "sequence", .varint) }
+}
+
+extension MessageField where Body == Orders.Completion, Value == String {
+    /// Id of the order.
+    public static var orderId: Self { Self(2, "order_id", .delimited) }
+    /// The key it was submitted with.
+    public static var idempotencyKey: Self { Self(3, "idempotency_key", .delimited) }
+    /// What the reason is about.
+    public static var rejectDetail: Self { Self(7, "reject_detail", .delimited) }
+    /// Identity of the caller who submitted it.
+    public static var submitter: Self { Self(9, "submitter", .delimited) }
+}
+
+extension MessageField where Body == Orders.Completion, Value == Orders.OrderState {
+    /// The state it ended in.
+    public static var state: Self { Self(4, "state", .varint) }
+}
+
+extension MessageField where Body == Orders.Completion, Value == Catalog.Money {
+    /// Its total, where FULFILLED.
+    public static var total: Self { Self(5, "total", .delimited) }
+}
+
+extension MessageField where Body == Orders.Completion, Value == Orders.RejectReason {
+    /// Why it was rejected.
+    public static var rejectReason: Self { Self(6, "reject_reason", .varint) }
+}
+
+extension MessageField where Body == Orders.Completion, Value == WellKnown.Timestamp {
+    /// When it became final.
+    public static var finalTime: Self { Self(8, "final_time", .delimited) }
 }

@@ -102,6 +102,26 @@ extension Orders.SubmitOrderRequest {
     }
 }
 
+extension MessageField where Body == Orders.SubmitOrderRequest, Value == String {
+    /// Key of the order, 1 to 64 bytes of printable ASCII without spaces, unique for the caller. The same key with the same content is the same order. Required.
+    public static var idempotencyKey: Self { Self(1, "idempotency_key", .delimited) }
+}
+
+extension MessageField where Body == Orders.SubmitOrderRequest, Value == Orders.OrderLine {
+    /// Lines, 1 to 100.
+    public static var lines: Self { Self(2, "lines", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Orders.SubmitOrderRequest, Value == Catalog.Money {
+    /// Where set, an order whose total differs is rejected.
+    public static var expectedTotal: Self { Self(3, "expected_total", .delimited) }
+}
+
+extension MessageField where Body == Orders.SubmitOrderRequest, Value == Bool {
+    /// Checks the form of the request, and stores nothing.
+    public static var validateOnly: Self { Self(4, "validate_only", .varint) }
+}
+
 extension Orders {
     /// SubmitOrderResponse says that the order is stored on a majority of the database's members, in their journals.
     public struct SubmitOrderResponse: Message {
@@ -147,6 +167,16 @@ extension Orders.SubmitOrderResponse {
     }
 }
 
+extension MessageField where Body == Orders.SubmitOrderResponse, Value == Orders.Order {
+    /// The order as it stands. Output only.
+    public static var order: Self { Self(1, "order", .delimited) }
+}
+
+extension MessageField where Body == Orders.SubmitOrderResponse, Value == Bool {
+    /// True where an earlier call with this key had stored it already. Output only.
+    public static var replayed: Self { Self(2, "replayed", .varint) }
+}
+
 extension Orders {
     /// GetOrderRequest names an order.
     public struct GetOrderRequest: Message {
@@ -186,6 +216,11 @@ extension Orders.GetOrderRequest {
     }
 }
 
+extension MessageField where Body == Orders.GetOrderRequest, Value == String {
+    /// Id of the order. Required.
+    public static var id: Self { Self(1, "id", .delimited) }
+}
+
 extension Orders {
     /// GetOrderResponse holds the order.
     public struct GetOrderResponse: Message {
@@ -223,6 +258,11 @@ extension Orders.GetOrderResponse {
         orderwire__orders__v1__get_order_response__init(c)
         c.pointee.order = try arena.message(self.order, "order")
     }
+}
+
+extension MessageField where Body == Orders.GetOrderResponse, Value == Orders.Order {
+    /// The order. Output only.
+    public static var order: Self { Self(1, "order", .delimited) }
 }
 
 extension Orders {
@@ -270,6 +310,16 @@ extension Orders.WaitOrderRequest {
     }
 }
 
+extension MessageField where Body == Orders.WaitOrderRequest, Value == String {
+    /// Id of the order. Required.
+    public static var id: Self { Self(1, "id", .delimited) }
+}
+
+extension MessageField where Body == Orders.WaitOrderRequest, Value == WellKnown.Duration {
+    /// Longest time to wait, 0 to 60 s; the call's own budget bounds it too. Unset: 10 s.
+    public static var waitTime: Self { Self(2, "wait_time", .delimited) }
+}
+
 extension Orders {
     /// WaitOrderResponse holds the order, final or not.
     public struct WaitOrderResponse: Message {
@@ -307,6 +357,11 @@ extension Orders.WaitOrderResponse {
         orderwire__orders__v1__wait_order_response__init(c)
         c.pointee.order = try arena.message(self.order, "order")
     }
+}
+
+extension MessageField where Body == Orders.WaitOrderResponse, Value == Orders.Order {
+    /// The order. Output only.
+    public static var order: Self { Self(1, "order", .delimited) }
 }
 
 extension Orders {
@@ -358,6 +413,21 @@ extension Orders.SubscribeRequest {
         c.pointee.filter = .init(rawValue: .init(truncatingIfNeeded: self.filter.rawValue))
         c.pointee.after_sequence = self.afterSequence
     }
+}
+
+extension MessageField where Body == Orders.SubscribeRequest, Value == String {
+    /// Name of the group: [a-z0-9][a-z0-9._-]{0,63}, the caller's own. Required.
+    public static var group: Self { Self(1, "group", .delimited) }
+}
+
+extension MessageField where Body == Orders.SubscribeRequest, Value == Orders.CompletionFilter {
+    /// What the group gets. Fixed by the call that creates it.
+    public static var filter: Self { Self(2, "filter", .varint) }
+}
+
+extension MessageField where Body == Orders.SubscribeRequest, Value == Int64 {
+    /// Where a new group starts: completions after this sequence number. -1: from now on.
+    public static var afterSequence: Self { Self(3, "after_sequence", .varint) }
 }
 
 extension Orders {
@@ -417,6 +487,20 @@ extension Orders.SubscribeResponse {
     }
 }
 
+extension MessageField where Body == Orders.SubscribeResponse, Value == String {
+    /// Endpoint to connect a PULL socket to.
+    public static var endpoint: Self { Self(1, "endpoint", .delimited) }
+    /// Password of the PLAIN login on that socket; the user name is member_id.
+    public static var token: Self { Self(2, "token", .delimited) }
+    /// Id of this membership. A later Subscribe to the group ends it.
+    public static var memberId: Self { Self(3, "member_id", .delimited) }
+}
+
+extension MessageField where Body == Orders.SubscribeResponse, Value == Int64 {
+    /// Everything up to this sequence number is acknowledged already.
+    public static var ackedSequence: Self { Self(4, "acked_sequence", .varint) }
+}
+
 extension Orders {
     /// AckCompletionsRequest acknowledges events.
     public struct AckCompletionsRequest: Message {
@@ -471,6 +555,13 @@ extension Orders.AckCompletionsRequest {
     }
 }
 
+extension MessageField where Body == Orders.AckCompletionsRequest, Value == String {
+    /// Name of the group.
+    public static var group: Self { Self(1, "group", .delimited) }
+    /// Membership the events came through.
+    public static var memberId: Self { Self(2, "member_id", .delimited) }
+}
+
 extension Orders {
     /// AckCompletionsResponse says how far the group has come.
     public struct AckCompletionsResponse: Message {
@@ -508,6 +599,11 @@ extension Orders.AckCompletionsResponse {
         orderwire__orders__v1__ack_completions_response__init(c)
         c.pointee.acked_sequence = self.ackedSequence
     }
+}
+
+extension MessageField where Body == Orders.AckCompletionsResponse, Value == Int64 {
+    /// Everything up to this sequence number is acknowledged. Output only.
+    public static var ackedSequence: Self { Self(1, "acked_sequence", .varint) }
 }
 
 extension Orders {
@@ -561,6 +657,21 @@ extension Orders.ListCompletionsRequest {
     }
 }
 
+extension MessageField where Body == Orders.ListCompletionsRequest, Value == Int64 {
+    /// Completions with a larger sequence number are returned.
+    public static var afterSequence: Self { Self(1, "after_sequence", .varint) }
+}
+
+extension MessageField where Body == Orders.ListCompletionsRequest, Value == Orders.CompletionFilter {
+    /// Which ones.
+    public static var filter: Self { Self(2, "filter", .varint) }
+}
+
+extension MessageField where Body == Orders.ListCompletionsRequest, Value == Int32 {
+    /// Most completions to return; 0 means 100, more than 1,000 means 1,000, less than 0 is refused.
+    public static var maxCount: Self { Self(3, "max_count", .varint) }
+}
+
 extension Orders {
     /// ListCompletionsResponse returns them in order.
     public struct ListCompletionsResponse: Message {
@@ -607,6 +718,16 @@ extension Orders.ListCompletionsResponse {
         }
         c.pointee.last_sequence = self.lastSequence
     }
+}
+
+extension MessageField where Body == Orders.ListCompletionsResponse, Value == Orders.Completion {
+    /// The completions, by sequence. Output only.
+    public static var completions: Self { Self(1, "completions", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Orders.ListCompletionsResponse, Value == Int64 {
+    /// Where to go on: the last sequence number that was looked at. Output only.
+    public static var lastSequence: Self { Self(2, "last_sequence", .varint) }
 }
 
 extension Orders {

@@ -5,6 +5,9 @@ public import Protobuf
 /// There is one primitive underneath: a handler gets calls, and answers each of them once. The factory methods are ways to
 /// say which calls. Bodies run on a worker thread of the server and may block.
 ///
+/// A response is the message, or its bytes: an `EncodedMessage` that was written from where the data lies, for services
+/// whose responses are large. Everything else is the same for both.
+///
 /// All of them take a `priority`, and `maxRequestBytes`: larger request payloads are refused unread (nil: the server's limit).
 public struct Handler<Request: Message, Response: Message>: Sendable {
     let policy: DispatchPolicy
@@ -14,9 +17,9 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     /// One call at a time: returns the response or throws why not.
     ///
     /// - Parameter concurrency: most calls of this method that run at once.
-    public static func unary(
+    public static func unary<Reply: MessageEncoding<Response>>(
         concurrency: Int = .max, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
-        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Response
+        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Reply
     ) -> Handler {
         let policy = DispatchPolicy(gather: .one, concurrency: concurrency, priority: priority)
         return Handler(policy: policy, maxRequestBytes: maxRequestBytes) { calls in
@@ -64,9 +67,9 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     /// Calls with equal request bytes that wait together are carried out once, for all of them. The execution starts
     /// after each of them has arrived, so nobody gets an older state than alone. Only for methods without side effects
     /// whose response is the same for everybody: the context is that of the first of them.
-    public static func coalesced(
+    public static func coalesced<Reply: MessageEncoding<Response>>(
         concurrency: Int = .max, maxCalls: Int = 1024, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
-        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Response
+        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Reply
     ) -> Handler {
         let policy = DispatchPolicy(gather: .equalPayloads, concurrency: concurrency, maxCalls: maxCalls, priority: priority)
         return Handler(policy: policy, maxRequestBytes: maxRequestBytes) { calls in
@@ -75,9 +78,9 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     }
 
     /// Carries out `body` once with the first call's request and gives it and its followers the outcome.
-    private static func answer(
+    private static func answer<Reply: MessageEncoding<Response>>(
         _ first: any IncomingCall, sharedWith followers: ArraySlice<any IncomingCall>,
-        _ body: (Request, CallContext) throws(RPCError) -> Response
+        _ body: (Request, CallContext) throws(RPCError) -> Reply
     ) {
         let marks = StageMarks(first, and: followers)
         do throws(RPCError) {

@@ -23,7 +23,7 @@ package protocol IncomingCall: AnyObject, Sendable {
     ) throws(Failure) -> Result
 
     /// Answers this call and, with the same bytes, which are encoded once, `followers`.
-    func reply(_ response: some Message, sharedWith followers: ArraySlice<any IncomingCall>)
+    func reply(_ response: some MessageEncoding, sharedWith followers: ArraySlice<any IncomingCall>)
 
     /// Answers the call with a failure.
     func fail(_ error: RPCError)
@@ -65,8 +65,8 @@ public struct ServerCall<Request: Message, Response: Message>: Sendable {
     /// Who asks, and how long there is.
     public var context: CallContext { CallContext(call) }
 
-    /// Answers the call.
-    public func reply(_ response: Response) { call.reply(response, sharedWith: []) }
+    /// Answers the call, with the message or with its bytes.
+    public func reply(_ response: some MessageEncoding<Response>) { call.reply(response, sharedWith: []) }
 
     /// Answers the call with a failure.
     public func fail(_ error: RPCError) { call.fail(error) }

@@ -111,7 +111,7 @@ final class Call: IncomingCall, @unchecked Sendable {
         try body(payload.unsafeBytes)
     }
 
-    func reply(_ response: some Message, sharedWith followers: ArraySlice<any IncomingCall>) {
+    func reply(_ response: some MessageEncoding, sharedWith followers: ArraySlice<any IncomingCall>) {
         let now = MonotonicTime.now
         let isWanted = !isOver(at: now)
         // Whoever does not wait any more is not worth the encoding.
@@ -148,7 +148,7 @@ final class Call: IncomingCall, @unchecked Sendable {
         return true
     }
 
-    private static func encode(_ response: some Message) throws(EncodingError) -> Frame {
+    private static func encode(_ response: some MessageEncoding) throws(EncodingError) -> Frame {
         var frame: Frame?
         try response.serialize { count in
             let allocated = Frame(count: count)

@@ -95,6 +95,16 @@ extension Everything.Leaf {
     }
 }
 
+extension MessageField where Body == Everything.Leaf, Value == String {
+    /// Text.
+    public static var text: Self { Self(1, "text", .delimited) }
+}
+
+extension MessageField where Body == Everything.Leaf, Value == Int32 {
+    /// Number.
+    public static var number: Self { Self(2, "number", .varint) }
+}
+
 extension Everything {
     /// Singles has a field of each type.
     public struct Singles: Message {
@@ -246,6 +256,88 @@ extension Everything.Singles {
         c.pointee.duration = try arena.message(self.duration, "duration")
         c.pointee.any = try arena.message(self.any, "any")
     }
+}
+
+extension MessageField where Body == Everything.Singles, Value == Int32 {
+    /// `int32_value`.
+    public static var int32Value: Self { Self(1, "int32_value", .varint) }
+    /// `sint32_value`.
+    public static var sint32Value: Self { Self(5, "sint32_value", .zigZag) }
+    /// `sfixed32_value`.
+    public static var sfixed32Value: Self { Self(9, "sfixed32_value", .fixed32) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == Int64 {
+    /// `int64_value`.
+    public static var int64Value: Self { Self(2, "int64_value", .varint) }
+    /// `sint64_value`.
+    public static var sint64Value: Self { Self(6, "sint64_value", .zigZag) }
+    /// `sfixed64_value`.
+    public static var sfixed64Value: Self { Self(10, "sfixed64_value", .fixed64) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == UInt32 {
+    /// `uint32_value`.
+    public static var uint32Value: Self { Self(3, "uint32_value", .varint) }
+    /// `fixed32_value`.
+    public static var fixed32Value: Self { Self(7, "fixed32_value", .fixed32) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == UInt64 {
+    /// `uint64_value`.
+    public static var uint64Value: Self { Self(4, "uint64_value", .varint) }
+    /// `fixed64_value`.
+    public static var fixed64Value: Self { Self(8, "fixed64_value", .fixed64) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == Float {
+    /// `float_value`.
+    public static var floatValue: Self { Self(11, "float_value", .fixed32) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == Double {
+    /// `double_value`.
+    public static var doubleValue: Self { Self(12, "double_value", .fixed64) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == Bool {
+    /// `bool_value`.
+    public static var boolValue: Self { Self(13, "bool_value", .varint) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == String {
+    /// `string_value`.
+    public static var stringValue: Self { Self(14, "string_value", .delimited) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == [UInt8] {
+    /// `bytes_value`.
+    public static var bytesValue: Self { Self(15, "bytes_value", .delimited) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == Everything.Color {
+    /// `color`.
+    public static var color: Self { Self(16, "color", .varint) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == Everything.Leaf {
+    /// `leaf`.
+    public static var leaf: Self { Self(17, "leaf", .delimited) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == WellKnown.Timestamp {
+    /// `time`.
+    public static var time: Self { Self(18, "time", .delimited) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == WellKnown.Duration {
+    /// `duration`.
+    public static var duration: Self { Self(19, "duration", .delimited) }
+}
+
+extension MessageField where Body == Everything.Singles, Value == WellKnown.AnyMessage {
+    /// `any`.
+    public static var any: Self { Self(536870911, "any", .delimited) }
 }
 
 extension Everything {
@@ -469,6 +561,36 @@ extension Everything.Lists {
             element
         }
     }
+}
+
+extension MessageField where Body == Everything.Lists, Value == String {
+    /// `string_values`.
+    public static var stringValues: Self { Self(14, "string_values", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Lists, Value == [UInt8] {
+    /// `bytes_values`.
+    public static var bytesValues: Self { Self(15, "bytes_values", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Lists, Value == Everything.Leaf {
+    /// `leaves`.
+    public static var leaves: Self { Self(17, "leaves", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Lists, Value == WellKnown.Timestamp {
+    /// `times`.
+    public static var times: Self { Self(18, "times", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Lists, Value == WellKnown.Duration {
+    /// `durations`.
+    public static var durations: Self { Self(19, "durations", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Lists, Value == WellKnown.AnyMessage {
+    /// `anys`.
+    public static var anys: Self { Self(20, "anys", .delimited, writesDefault: true) }
 }
 
 extension Everything {
@@ -799,6 +921,58 @@ extension Everything.Choices {
     }
 }
 
+extension MessageField where Body == Everything.Choices, Value == Int64 {
+    /// A number.
+    public static var number: Self { Self(1, "number", .varint, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Choices, Value == String {
+    /// A text.
+    public static var text: Self { Self(2, "text", .delimited, writesDefault: true) }
+    /// `between`.
+    public static var between: Self { Self(9, "between", .delimited) }
+}
+
+extension MessageField where Body == Everything.Choices, Value == [UInt8] {
+    /// `data`.
+    public static var data: Self { Self(3, "data", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Choices, Value == Bool {
+    /// `flag`.
+    public static var flag: Self { Self(4, "flag", .varint, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Choices, Value == Everything.Color {
+    /// `color`.
+    public static var color: Self { Self(5, "color", .varint, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Choices, Value == Everything.Leaf {
+    /// `leaf`.
+    public static var leaf: Self { Self(6, "leaf", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Choices, Value == Everything.Singles {
+    /// `singles`.
+    public static var singles: Self { Self(7, "singles", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Choices, Value == Float {
+    /// `fraction`.
+    public static var fraction: Self { Self(8, "fraction", .fixed32, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Choices, Value == Int32 {
+    /// `small`.
+    public static var small: Self { Self(10, "small", .zigZag, writesDefault: true) }
+}
+
+extension MessageField where Body == Everything.Choices, Value == WellKnown.Duration {
+    /// `wait`.
+    public static var wait: Self { Self(11, "wait", .delimited, writesDefault: true) }
+}
+
 extension Everything {
     /// Names has names that are hard in Swift, in C or in JSON.
     public struct Names: Message {
@@ -1030,6 +1204,57 @@ extension Everything.Names.XMLThing2D {
         orderwire__everything__v1__names__xmlthing2_d__init(c)
         c.pointee.a1_b2 = try arena.string(self.a1B2, "a1_b2")
     }
+}
+
+extension MessageField where Body == Everything.Names, Value == String {
+    /// `default`.
+    public static var `default`: Self { Self(1, "default", .delimited) }
+    /// `class`.
+    public static var `class`: Self { Self(2, "class", .delimited) }
+    /// `in`.
+    public static var `in`: Self { Self(3, "in", .delimited) }
+    /// `hash_value`.
+    public static var hashValue_: Self { Self(4, "hash_value", .delimited) }
+    /// `camelCase`.
+    public static var camelCase: Self { Self(5, "camelCase", .delimited) }
+    /// `hello_2world`.
+    public static var hello2world: Self { Self(6, "hello_2world", .delimited) }
+    /// `double__underscore`.
+    public static var doubleUnderscore: Self { Self(7, "double__underscore", .delimited) }
+    /// `description`.
+    public static var description: Self { Self(13, "description", .delimited) }
+}
+
+extension MessageField where Body == Everything.Names, Value == Everything.Names.ProtocolMessage {
+    /// `protocol`.
+    public static var `protocol`: Self { Self(8, "protocol", .delimited) }
+}
+
+extension MessageField where Body == Everything.Names, Value == Everything.Names.TypeMessage {
+    /// `type`.
+    public static var type: Self { Self(9, "type", .varint) }
+}
+
+extension MessageField where Body == Everything.Names, Value == Everything.Names.XMLThing2D {
+    /// `xml_thing`.
+    public static var xmlThing: Self { Self(10, "xml_thing", .delimited) }
+}
+
+extension MessageField where Body == Everything.Names, Value == Int32 {
+    /// `UPPER_CASE`.
+    public static var uPPERCASE: Self { Self(12, "UPPER_CASE", .varint) }
+}
+
+extension MessageField where Body == Everything.Names.ProtocolMessage, Value == String {
+    /// `init`.
+    public static var `init`: Self { Self(1, "init", .delimited) }
+    /// `self`.
+    public static var self_: Self { Self(2, "self", .delimited) }
+}
+
+extension MessageField where Body == Everything.Names.XMLThing2D, Value == String {
+    /// `a1_b2`.
+    public static var a1B2: Self { Self(1, "a1_b2", .delimited) }
 }
 
 extension Everything {
@@ -1485,6 +1710,149 @@ extension Everything.Wide {
     }
 }
 
+extension MessageField where Body == Everything.Wide, Value == Everything.Leaf {
+    /// `leaf1`.
+    public static var leaf1: Self { Self(1, "leaf1", .delimited) }
+    /// `leaf2`.
+    public static var leaf2: Self { Self(2, "leaf2", .delimited) }
+    /// `leaf3`.
+    public static var leaf3: Self { Self(3, "leaf3", .delimited) }
+    /// `leaf4`.
+    public static var leaf4: Self { Self(4, "leaf4", .delimited) }
+    /// `leaf5`.
+    public static var leaf5: Self { Self(5, "leaf5", .delimited) }
+    /// `leaf6`.
+    public static var leaf6: Self { Self(6, "leaf6", .delimited) }
+    /// `leaf7`.
+    public static var leaf7: Self { Self(7, "leaf7", .delimited) }
+    /// `leaf8`.
+    public static var leaf8: Self { Self(8, "leaf8", .delimited) }
+    /// `leaf9`.
+    public static var leaf9: Self { Self(9, "leaf9", .delimited) }
+    /// `leaf10`.
+    public static var leaf10: Self { Self(10, "leaf10", .delimited) }
+    /// `leaf11`.
+    public static var leaf11: Self { Self(11, "leaf11", .delimited) }
+    /// `leaf12`.
+    public static var leaf12: Self { Self(12, "leaf12", .delimited) }
+    /// `leaf13`.
+    public static var leaf13: Self { Self(13, "leaf13", .delimited) }
+    /// `leaf14`.
+    public static var leaf14: Self { Self(14, "leaf14", .delimited) }
+    /// `leaf15`.
+    public static var leaf15: Self { Self(15, "leaf15", .delimited) }
+    /// `leaf16`.
+    public static var leaf16: Self { Self(16, "leaf16", .delimited) }
+    /// `leaf17`.
+    public static var leaf17: Self { Self(17, "leaf17", .delimited) }
+    /// `leaf18`.
+    public static var leaf18: Self { Self(18, "leaf18", .delimited) }
+    /// `leaf19`.
+    public static var leaf19: Self { Self(19, "leaf19", .delimited) }
+    /// `leaf20`.
+    public static var leaf20: Self { Self(20, "leaf20", .delimited) }
+    /// `leaf21`.
+    public static var leaf21: Self { Self(21, "leaf21", .delimited) }
+    /// `leaf22`.
+    public static var leaf22: Self { Self(22, "leaf22", .delimited) }
+    /// `leaf23`.
+    public static var leaf23: Self { Self(23, "leaf23", .delimited) }
+    /// `leaf24`.
+    public static var leaf24: Self { Self(24, "leaf24", .delimited) }
+    /// `leaf25`.
+    public static var leaf25: Self { Self(25, "leaf25", .delimited) }
+    /// `leaf26`.
+    public static var leaf26: Self { Self(26, "leaf26", .delimited) }
+    /// `leaf27`.
+    public static var leaf27: Self { Self(27, "leaf27", .delimited) }
+    /// `leaf28`.
+    public static var leaf28: Self { Self(28, "leaf28", .delimited) }
+    /// `leaf29`.
+    public static var leaf29: Self { Self(29, "leaf29", .delimited) }
+    /// `leaf30`.
+    public static var leaf30: Self { Self(30, "leaf30", .delimited) }
+    /// `leaf31`.
+    public static var leaf31: Self { Self(31, "leaf31", .delimited) }
+    /// `leaf32`.
+    public static var leaf32: Self { Self(32, "leaf32", .delimited) }
+    /// `leaf33`.
+    public static var leaf33: Self { Self(33, "leaf33", .delimited) }
+    /// `leaf34`.
+    public static var leaf34: Self { Self(34, "leaf34", .delimited) }
+    /// `leaf35`.
+    public static var leaf35: Self { Self(35, "leaf35", .delimited) }
+    /// `leaf36`.
+    public static var leaf36: Self { Self(36, "leaf36", .delimited) }
+    /// `leaf37`.
+    public static var leaf37: Self { Self(37, "leaf37", .delimited) }
+    /// `leaf38`.
+    public static var leaf38: Self { Self(38, "leaf38", .delimited) }
+    /// `leaf39`.
+    public static var leaf39: Self { Self(39, "leaf39", .delimited) }
+    /// `leaf40`.
+    public static var leaf40: Self { Self(40, "leaf40", .delimited) }
+    /// `leaf41`.
+    public static var leaf41: Self { Self(41, "leaf41", .delimited) }
+    /// `leaf42`.
+    public static var leaf42: Self { Self(42, "leaf42", .delimited) }
+    /// `leaf43`.
+    public static var leaf43: Self { Self(43, "leaf43", .delimited) }
+    /// `leaf44`.
+    public static var leaf44: Self { Self(44, "leaf44", .delimited) }
+    /// `leaf45`.
+    public static var leaf45: Self { Self(45, "leaf45", .delimited) }
+    /// `leaf46`.
+    public static var leaf46: Self { Self(46, "leaf46", .delimited) }
+    /// `leaf47`.
+    public static var leaf47: Self { Self(47, "leaf47", .delimited) }
+    /// `leaf48`.
+    public static var leaf48: Self { Self(48, "leaf48", .delimited) }
+    /// `leaf49`.
+    public static var leaf49: Self { Self(49, "leaf49", .delimited) }
+    /// `leaf50`.
+    public static var leaf50: Self { Self(50, "leaf50", .delimited) }
+    /// `leaf51`.
+    public static var leaf51: Self { Self(51, "leaf51", .delimited) }
+    /// `leaf52`.
+    public static var leaf52: Self { Self(52, "leaf52", .delimited) }
+    /// `leaf53`.
+    public static var leaf53: Self { Self(53, "leaf53", .delimited) }
+    /// `leaf54`.
+    public static var leaf54: Self { Self(54, "leaf54", .delimited) }
+    /// `leaf55`.
+    public static var leaf55: Self { Self(55, "leaf55", .delimited) }
+    /// `leaf56`.
+    public static var leaf56: Self { Self(56, "leaf56", .delimited) }
+    /// `leaf57`.
+    public static var leaf57: Self { Self(57, "leaf57", .delimited) }
+    /// `leaf58`.
+    public static var leaf58: Self { Self(58, "leaf58", .delimited) }
+    /// `leaf59`.
+    public static var leaf59: Self { Self(59, "leaf59", .delimited) }
+    /// `leaf60`.
+    public static var leaf60: Self { Self(60, "leaf60", .delimited) }
+    /// `leaf61`.
+    public static var leaf61: Self { Self(61, "leaf61", .delimited) }
+    /// `leaf62`.
+    public static var leaf62: Self { Self(62, "leaf62", .delimited) }
+    /// `leaf63`.
+    public static var leaf63: Self { Self(63, "leaf63", .delimited) }
+    /// `leaf64`.
+    public static var leaf64: Self { Self(64, "leaf64", .delimited) }
+    /// `leaf65`.
+    public static var leaf65: Self { Self(65, "leaf65", .delimited) }
+    /// `leaf66`.
+    public static var leaf66: Self { Self(66, "leaf66", .delimited) }
+    /// `leaf67`.
+    public static var leaf67: Self { Self(67, "leaf67", .delimited) }
+    /// `leaf68`.
+    public static var leaf68: Self { Self(68, "leaf68", .delimited) }
+    /// `leaf69`.
+    public static var leaf69: Self { Self(69, "leaf69", .delimited) }
+    /// `leaf70`.
+    public static var leaf70: Self { Self(70, "leaf70", .delimited) }
+}
+
 extension Everything {
     /// Nest1 holds a chain of messages.
     public struct Nest1: Message {
@@ -1522,6 +1890,11 @@ extension Everything.Nest1 {
         orderwire__everything__v1__nest1__init(c)
         c.pointee.nest2 = try arena.message(self.nest2, "nest2")
     }
+}
+
+extension MessageField where Body == Everything.Nest1, Value == Everything.Nest2 {
+    /// `nest2`.
+    public static var nest2: Self { Self(1, "nest2", .delimited) }
 }
 
 extension Everything {
@@ -1566,6 +1939,11 @@ extension Everything.Nest2 {
     }
 }
 
+extension MessageField where Body == Everything.Nest2, Value == Everything.Nest3 {
+    /// `nest3`.
+    public static var nest3: Self { Self(1, "nest3", .delimited, writesDefault: true) }
+}
+
 extension Everything {
     /// Nest3 is its third.
     public struct Nest3: Message {
@@ -1603,6 +1981,11 @@ extension Everything.Nest3 {
         orderwire__everything__v1__nest3__init(c)
         c.pointee.leaf = try arena.message(self.leaf, "leaf")
     }
+}
+
+extension MessageField where Body == Everything.Nest3, Value == Everything.Leaf {
+    /// `leaf`.
+    public static var leaf: Self { Self(1, "leaf", .delimited) }
 }
 
 extension Everything {

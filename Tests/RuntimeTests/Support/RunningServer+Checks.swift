@@ -41,3 +41,14 @@ func echoRequest(id: UInt64, sentAt: UInt64 = MonotonicTime.now.microseconds, bu
 
 /// The payload of a call of the echo method.
 func echoPayload(_ text: String) throws -> [UInt8] { try Echo.EchoRequest(payload: Array(text.utf8)).serializedBytes() }
+
+/// Asks the server until so many calls of the echo method wait.
+func waitUntilQueued(_ count: Int32, _ channel: Channel) async throws {
+    let deadline = Deadline.after(.seconds(20))
+    let stats = Runtime.RuntimeService.Client(channel)
+    while !deadline.hasPassed {
+        let methods = try await stats.stats(Runtime.StatsRequest()).methods
+        if methods.contains(where: { $0.method == Echo.EchoService.echo.fullName && $0.queuedCount == count }) { return }
+    }
+    Issue.record("\(count) calls did not come to wait within 20 seconds")
+}

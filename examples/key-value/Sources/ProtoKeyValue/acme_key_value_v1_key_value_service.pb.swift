@@ -65,6 +65,23 @@ extension KeyValue.Entry {
     }
 }
 
+extension MessageField where Body == KeyValue.Entry, Value == String {
+    /// The key, 1 to 256 bytes.
+    public static var key: Self { Self(1, "key", .delimited) }
+    /// The value.
+    public static var value: Self { Self(2, "value", .delimited) }
+}
+
+extension MessageField where Body == KeyValue.Entry, Value == Int64 {
+    /// How often the value has changed, from 1.
+    public static var version: Self { Self(3, "version", .varint) }
+}
+
+extension MessageField where Body == KeyValue.Entry, Value == WellKnown.Timestamp {
+    /// When it changed last.
+    public static var updateTime: Self { Self(4, "update_time", .delimited) }
+}
+
 extension KeyValue {
     /// GetRequest names a key.
     public struct GetRequest: Message {
@@ -104,6 +121,11 @@ extension KeyValue.GetRequest {
     }
 }
 
+extension MessageField where Body == KeyValue.GetRequest, Value == String {
+    /// The key.
+    public static var key: Self { Self(1, "key", .delimited) }
+}
+
 extension KeyValue {
     /// GetResponse holds what is stored.
     public struct GetResponse: Message {
@@ -141,6 +163,11 @@ extension KeyValue.GetResponse {
         acme__key_value__v1__get_response__init(c)
         c.pointee.entry = try arena.message(self.entry, "entry")
     }
+}
+
+extension MessageField where Body == KeyValue.GetResponse, Value == KeyValue.Entry {
+    /// The entry.
+    public static var entry: Self { Self(1, "entry", .delimited) }
 }
 
 extension KeyValue {
@@ -194,6 +221,18 @@ extension KeyValue.PutRequest {
     }
 }
 
+extension MessageField where Body == KeyValue.PutRequest, Value == String {
+    /// The key, 1 to 256 bytes.
+    public static var key: Self { Self(1, "key", .delimited) }
+    /// The value.
+    public static var value: Self { Self(2, "value", .delimited) }
+}
+
+extension MessageField where Body == KeyValue.PutRequest, Value == Int64 {
+    /// Store only over this version, else fail with ABORTED, VERSION_CONFLICT. 0: whatever is there.
+    public static var expectedVersion: Self { Self(3, "expected_version", .varint) }
+}
+
 extension KeyValue {
     /// PutResponse holds what is stored now.
     public struct PutResponse: Message {
@@ -231,6 +270,11 @@ extension KeyValue.PutResponse {
         acme__key_value__v1__put_response__init(c)
         c.pointee.entry = try arena.message(self.entry, "entry")
     }
+}
+
+extension MessageField where Body == KeyValue.PutResponse, Value == KeyValue.Entry {
+    /// The entry.
+    public static var entry: Self { Self(1, "entry", .delimited) }
 }
 
 extension KeyValue {
