@@ -111,7 +111,7 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "BenchClosedLoop", dependencies: ["RPC"], path: "bench/closed-loop", swiftSettings: strict),
         .executableTarget(
-            name: "bench-pages", dependencies: ["RPCClient", "ProtoRuntime", "ProtoShop"], path: "bench/pages", exclude: ["run"],
+            name: "bench-pages", dependencies: ["BenchClosedLoop", "RPCClient", "ProtoRuntime", "ProtoShop"], path: "bench/pages", exclude: ["run"],
             swiftSettings: strict),
         .target(name: "CAllocations", path: "bench/CAllocations", publicHeadersPath: "."),
         .executableTarget(

@@ -1,3 +1,4 @@
+import BenchClosedLoop
 import Glibc
 import ProtoRuntime
 import ProtoShop
@@ -13,12 +14,13 @@ final class Load: Sendable {
 
     static let pageSize: Int32 = 10
     private static let popularPages = 200
-    private static let warmUp = Duration.milliseconds(500)
 
     private let requests: [Catalog.ListProductsRequest]
     /// For each request the share of those before it and its own; empty where they are asked for in turn.
     private let shares: [Double]
     private let next = Atomic<Int>(0)
+    /// Calls that have come back.
+    private let calls = Atomic<Int>(0)
     private let reading: Reading
 
     init(_ workload: Workload, tokens: [String], reading: Reading) {
@@ -68,35 +70,16 @@ final class Load: Sendable {
         }
     }
 
-    /// Calls until the end, and returns the latencies in nanoseconds of what began after the warm-up.
-    private func callUntil(end: MonotonicTime, from start: MonotonicTime, _ channel: Channel) async throws(RPCError) -> [UInt32] {
-        var latencies: [UInt32] = []
-        while true {
-            let before = MonotonicTime.now
-            if before >= end { return latencies }
-            try await call(channel)
-            let after = MonotonicTime.now
-            if before >= start, after < end { latencies.append(UInt32(clamping: after.nanoseconds - before.nanoseconds)) }
-        }
-    }
-
     /// The line of figures.
     func measure(_ channel: Channel, inFlight: Int, seconds: Double) async throws -> String {
         let cpu = Self.cpuSeconds
-        let start = MonotonicTime.now.advanced(by: Self.warmUp)
-        let end = start.advanced(by: .seconds(seconds))
-        let latencies = try await withThrowingTaskGroup(of: [UInt32].self) { group in
-            for _ in 0..<inFlight { group.addTask { try await self.callUntil(end: end, from: start, channel) } }
-            return try await group.reduce(into: []) { $0 += $1 }.sorted()
+        let outcome = try await ClosedLoop(inFlight: inFlight, seconds: seconds).run {
+            try await self.call(channel)
+            self.calls.add(1, ordering: .relaxed)
         }
-        // The warm-up's calls cost the same, so a call's share is that of the time.
-        let used = (Self.cpuSeconds - cpu) * seconds / (seconds + Self.warmUp / .seconds(1))
-        func percentile(_ share: Double) -> Int {
-            latencies.isEmpty ? 0 : Int(latencies[min(latencies.count - 1, Int(Double(latencies.count) * share))] / 1000)
-        }
-        let rate = Int(Double(latencies.count) / seconds)
-        let each = used * 1_000_000 / Double(max(1, latencies.count))
-        return "calls_per_s=\(rate) p50_us=\(percentile(0.5)) p99_us=\(percentile(0.99)) cpu_us=\((each * 10).rounded() / 10)"
+        let each = (Self.cpuSeconds - cpu) * 1_000_000 / Double(max(1, self.calls.load(ordering: .relaxed)))
+        return "calls_per_s=\(outcome.callsPerSecond) p50_us=\(Int(outcome.microseconds(0.5)))"
+            + " p99_us=\(Int(outcome.microseconds(0.99))) cpu_us=\((each * 10).rounded() / 10) calls=\(self.calls.load(ordering: .relaxed))"
     }
 
     private static var cpuSeconds: Double {

@@ -4,12 +4,12 @@
 //       walks through all products by name, a page of 10 after the other: prints the token of each page but the first
 //   bench-pages load ENDPOINT TOKENS WORKLOAD IN_FLIGHT SECONDS READING
 //       asks for pages of 10 with IN_FLIGHT calls on their way, each followed by the next, in tasks that await them:
-//       prints calls_per_s=... p50_us=... p99_us=... cpu_us=...
+//       prints calls_per_s=... p50_us=... p99_us=... cpu_us=... calls=...
 //
 // TOKENS is a file with what `tokens` printed. WORKLOAD: `distinct`: all pages in an order of chance, none twice before all had
 // their turn; `same`: the first page; `zipf`: 200 pages, the nth 1/n as often as the first. READING: `values`: replies become
 // Swift values; `bytes`: they are received and checked for their form, and nothing is made of them.
-// cpu_us is this process's own, a call.
+// cpu_us is this process's own, a call; calls are all, the warm-up's included.
 import Glibc
 import ProtoRuntime
 import ProtoShop

@@ -143,6 +143,9 @@ extension MessageField where Body == Catalog.Product, Value == Catalog.Money {
 extension MessageField where Body == Catalog.Product, Value == Int64 {
     /// Pieces in stock, 0 to 1,000,000,000.
     public static var stock: Self { Self(5, "stock", .varint) }
+    /// Greater after each change of anything but the stock, and never the same again, even where a product is deleted and
+    /// imported anew. Output only.
+    public static var version: Self { Self(8, "version", .varint) }
 }
 
 extension MessageField where Body == Catalog.Product, Value == WellKnown.Timestamp {
@@ -253,6 +256,9 @@ extension MessageField where Body == Catalog.ListProductsRequest, Value == Strin
     public static var orderBy: Self { Self(2, "order_by", .delimited) }
     /// next_page_token of the page before, with the same filter and order. Not together with page.
     public static var pageToken: Self { Self(5, "page_token", .delimited) }
+    /// Keeps the products whose name begins with this text, case and accents ignored. Empty: all. At most 512 bytes. Only in the
+    /// order of names.
+    public static var namePrefix: Self { Self(9, "name_prefix", .delimited) }
 }
 
 extension MessageField where Body == Catalog.ListProductsRequest, Value == Int32 {
@@ -260,6 +266,24 @@ extension MessageField where Body == Catalog.ListProductsRequest, Value == Int32
     public static var pageSize: Self { Self(3, "page_size", .varint) }
     /// Number of the page, from 1; 0 means 1. Not together with page_token.
     public static var page: Self { Self(4, "page", .varint) }
+}
+
+extension MessageField where Body == Catalog.ListProductsRequest, Value == Bool {
+    /// Keeps the products of which at least one piece is in stock.
+    public static var inStockOnly: Self { Self(6, "in_stock_only", .varint) }
+}
+
+extension MessageField where Body == Catalog.ListProductsRequest, Value == Catalog.Money {
+    /// Keeps the products of this currency that cost this much or more. Not negative. Only in the order of prices.
+    public static var minPrice: Self { Self(7, "min_price", .delimited) }
+    /// Keeps the products of this currency that cost this much or less, the currency of min_price if both are set. Only in the
+    /// order of prices.
+    public static var maxPrice: Self { Self(8, "max_price", .delimited) }
+}
+
+extension MessageField where Body == Catalog.ListProductsRequest, Value == Catalog.TotalMode {
+    /// Whether total_size and page_count are wanted.
+    public static var totalMode: Self { Self(10, "total_mode", .varint) }
 }
 
 extension Catalog {
@@ -334,15 +358,20 @@ extension MessageField where Body == Catalog.ListProductsResponse, Value == Cata
 }
 
 extension MessageField where Body == Catalog.ListProductsResponse, Value == Int64 {
-    /// Products that match in all. Output only.
+    /// Products that match in all; 0 unless total_mode is EXACT. Output only.
     public static var totalSize: Self { Self(2, "total_size", .varint) }
-    /// Pages of this size in all. Output only.
+    /// Pages of this size in all; 0 unless total_mode is EXACT. Output only.
     public static var pageCount: Self { Self(3, "page_count", .varint) }
 }
 
 extension MessageField where Body == Catalog.ListProductsResponse, Value == String {
     /// Asks for the page after this one; empty on the last. Opaque. Output only.
     public static var nextPageToken: Self { Self(4, "next_page_token", .delimited) }
+}
+
+extension MessageField where Body == Catalog.ListProductsResponse, Value == Catalog.TotalMode {
+    /// EXACT where total_size and page_count are filled in, otherwise NONE. Output only.
+    public static var totalMode: Self { Self(5, "total_mode", .varint) }
 }
 
 extension Catalog {
@@ -475,6 +504,11 @@ extension Catalog.BatchGetProductsRequest {
     }
 }
 
+extension MessageField where Body == Catalog.BatchGetProductsRequest, Value == String {
+    /// Ids of products, 1 to 1,000. One that is named again is answered once, in its first place. Required.
+    public static var ids: Self { Self(1, "ids", .delimited, writesDefault: true) }
+}
+
 extension Catalog {
     /// BatchGetProductsResponse holds the products that there are.
     public struct BatchGetProductsResponse: Message {
@@ -524,6 +558,16 @@ extension Catalog.BatchGetProductsResponse {
             try arena.string(element)
         }
     }
+}
+
+extension MessageField where Body == Catalog.BatchGetProductsResponse, Value == Catalog.Product {
+    /// The products, in the order of the request's ids. Output only.
+    public static var products: Self { Self(1, "products", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Catalog.BatchGetProductsResponse, Value == String {
+    /// Ids of which there is no product, in the order of the request. Output only.
+    public static var missingIds: Self { Self(2, "missing_ids", .delimited, writesDefault: true) }
 }
 
 extension Catalog {
