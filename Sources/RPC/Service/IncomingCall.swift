@@ -65,7 +65,10 @@ public struct ServerCall<Request: Message, Response: Message>: Sendable {
     /// Who asks, and how long there is.
     public var context: CallContext { CallContext(call) }
 
-    /// Answers the call, with the message or with its bytes.
+    /// Answers the call.
+    public func reply(_ response: Response) { call.reply(response, sharedWith: []) }
+
+    /// Answers the call with a message in another form, such as an `EncodedMessage`.
     public func reply(_ response: some MessageEncoding<Response>) { call.reply(response, sharedWith: []) }
 
     /// Answers the call with a failure.
