@@ -1,5 +1,6 @@
 # What a person or CI runs. Everything sets up first; `make setup` alone does only that.
-.PHONY: help setup build test demo protos protos-check lint examples bench-echo bench-serve bench-overload bench-pages fuzz tsan check-long clean
+.PHONY: help setup build test demo protos protos-check lint examples bench-echo bench-serve bench-overload bench-pages bench-queries \
+  bench-predecessor fuzz tsan check-long clean
 .DEFAULT_GOAL := build
 
 SWIFT_BUILD := swift build -c release
@@ -54,6 +55,16 @@ bench-pages: setup        ## ListProducts beside libmongoc in C: all different, 
 	$(SWIFT_BUILD) --product orderwire
 	@$(MAKE) -s -C bench/peers/list-products
 	@bench/pages/run
+
+bench-queries: setup      ## every query shape at three sizes of the catalogue: keys, documents, time; the predecessor's beside it
+	$(SWIFT_BUILD) --product bench-queries
+	$(SWIFT_BUILD) --product orderwire
+	@bench/queries/run
+
+bench-predecessor: setup  ## pages a second, beside the service that this replaces
+	$(SWIFT_BUILD) --product bench-queries
+	$(SWIFT_BUILD) --product orderwire
+	@bench/predecessor/run
 
 fuzz: setup               ## libFuzzer on headers, TLVs, protobuf and ProtoJSON, SECONDS (20) each
 	@fuzz/run $(or $(SECONDS),20)

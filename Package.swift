@@ -113,6 +113,9 @@ let package = Package(
         .executableTarget(
             name: "bench-pages", dependencies: ["BenchClosedLoop", "RPCClient", "ProtoRuntime", "ProtoShop"], path: "bench/pages", exclude: ["run"],
             swiftSettings: strict),
+        .executableTarget(
+            name: "bench-queries", dependencies: ["BenchClosedLoop", "RPCClient", "ProtoShop"], path: "bench/queries/driver",
+            swiftSettings: strict),
         .target(name: "CAllocations", path: "bench/CAllocations", publicHeadersPath: "."),
         .executableTarget(
             name: "bench-codec", dependencies: ["CAllocations", "MongoDB", "ProtoEcho", "ProtoShop", "Protobuf", "Shop"],
