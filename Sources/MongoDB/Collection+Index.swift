@@ -39,6 +39,19 @@ extension Collection {
                 }
             }
         }
+        try run(command, timeLimit)
+    }
+
+    /// Drops the index of this name.
+    package func dropIndex(_ index: String, timeLimit: Duration? = nil) throws(MongoError) {
+        try run(
+            Document { command in
+                command.append("dropIndexes", name)
+                command.append("index", index)
+            }, timeLimit)
+    }
+
+    private func run(_ command: Document, _ timeLimit: Duration?) throws(MongoError) {
         let options = try options(timeLimit)
         try command.withUnsafeBSON { (command) throws(MongoError) in
             try withReply { reply, error in

@@ -21,7 +21,7 @@ enum Limits {
     // MARK: Requests
     /// Largest request of methods that take an id or some numbers, with room for fields of later versions.
     static let maxSmallRequest = 4 << 10
-    /// Largest ListProducts: the longest page token and category.
+    /// Largest ListProducts: the longest page token, category and prefix.
     static let maxListRequest = 32 << 10
     /// Ids of one BatchGetProducts: what a page may hold.
     static let maxBatchGet = 1000
@@ -48,6 +48,10 @@ enum Limits {
     static let maxMatchingCategories = 200
     /// Longest page token that is looked at, in bytes: the longest sort key, in base64, with room to spare.
     static let maxPageTokenLength = 8192
+    /// Lists of which ranks and totals are remembered, and ranks of each: at the usual 50 bytes of a sort key less than a megabyte,
+    /// and in a list of a million products no page is more than some thousand keys from a remembered one.
+    static let maxRememberedLists = 64
+    static let maxRanksOfList = 256
     /// Completions in one answer of ListCompletions.
     static let maxCompletions = 1000
     static let defaultCompletions = 100

@@ -40,7 +40,7 @@ package final class Shop: Sendable {
     ) throws(MongoError) -> Shop {
         let schema = ShopSchema(database: configuration.database)
         let tokens = try background.withClient { client throws(MongoError) in
-            try schema.create(client)
+            try schema.create(client, logger: logger)
             return PageTokens(key: try schema.pageTokenKey(client))
         }
         let database = ShopDatabase(pool: calls, name: configuration.database, logger: logger)

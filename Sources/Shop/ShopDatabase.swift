@@ -33,6 +33,9 @@ struct ShopDatabase: Sendable {
         case .network, .serverSelection, .timeout, .poolExhausted, .writeConflict, .writeConcern, .transactionAborted, .notPrimary:
             logger.warning("The database is away or did not answer in time", metadata: ["error": "\(error)"])
             return outcomeIsOpen ? Self.outcomeUnknown : Self.unavailable
+        case .server where error.isAboutMissingIndex:
+            logger.error("An index is missing", metadata: ["error": "\(error)"])
+            return Self.indexMissing
         case .duplicateKey, .authentication, .server, .invalidArgument, .invalidState, .documentTooLarge, .malformedDocument:
             let id = OpaqueID.make()
             logger.error("The database refused what it was sent", metadata: ["id": "\(id)", "error": "\(error)"])
@@ -44,6 +47,11 @@ struct ShopDatabase: Sendable {
     static let unavailable = RPCError(
         .unavailable, reason: "DATABASE_UNAVAILABLE", "the database cannot be reached or is too slow; nothing was changed",
         disposition: .notExecuted, retryDelay: Limits.databaseRetryDelay)
+
+    /// The database was asked to use an index that somebody dropped or hid. Nothing is scanned instead.
+    static let indexMissing = RPCError(
+        .failedPrecondition, reason: "INDEX_MISSING", "an index that serves this is missing in the database; a server creates it when it starts",
+        disposition: .notExecuted)
 
     /// A write was sent, and no answer came that could be trusted.
     static let outcomeUnknown = RPCError(
@@ -59,6 +67,9 @@ enum OpaqueID {
 }
 
 extension MongoError {
+    /// Whether a query named an index that does not exist, or is hidden. The code, BadValue, says less than the text.
+    var isAboutMissingIndex: Bool { kind == .server && code == 2 && message.contains("hint provided does not correspond") }
+
     /// Whether the database is away or busy, so that the same work may well succeed later; otherwise something is wrong with
     /// the work itself.
     var isAboutDatabase: Bool {

@@ -11,6 +11,7 @@ extension EndToEnd {
                 let shell = Shell(server)
                 try await importsProducts(shell)
                 try await listsAndGetsProducts(shell)
+                try await filtersProducts(shell)
                 try await failedCallsHaveTheirCodes(shell)
                 try await sameKeySaysReplayed(shell)
                 try await watchReceives(shell)
@@ -63,6 +64,29 @@ extension EndToEnd {
 
             let product = try await shell.json("products", "get", "a", "-o", "json")
             #expect(product["product"]?.string("name") == #"Comma, the "best""#)
+            let several = try await shell.run("products", "get", "b", "nosuch", "a", "-o", "jsonl")
+            #expect(try several.lines.map { try JSON(String($0)).string("id") } == ["b", "a"])
+            #expect(several.end == .exited(69) && several.errors.contains("nosuch"))
+        }
+
+        private func filtersProducts(_ shell: Shell) async throws {
+            for (arguments, ids) in [
+                (["--in-stock", "--name-prefix", "PLÁ"], ["b"]), (["--name-prefix", "x"], []),
+                (["--order-by", "price", "--min-price", "0.99", "--max-price", "1.97", "--currency", "USD"], ["b"]),
+                (["--order-by", "price desc", "--max-price", "1.98", "--currency", "usd"], ["a", "b"]),
+            ] as [([String], [String])] {
+                let found = try await shell.run(["products", "list", "-o", "jsonl"] + arguments)
+                #expect(try found.lines.map { try JSON(String($0)).string("id") } == ids, "\(arguments): \(found.errors)")
+            }
+            let uncounted = try await shell.json("products", "list", "--in-stock", "-o", "json")
+            #expect(uncounted.string("totalMode") == "TOTAL_MODE_NONE" && uncounted.string("totalSize") == nil)
+            let counted = try await shell.json("products", "list", "--in-stock", "--total", "exact", "-o", "json")
+            #expect(counted.string("totalMode") == "TOTAL_MODE_EXACT" && counted.string("totalSize") == "2")
+            let people = try await shell.run("products", "list", "--total", "none")
+            #expect(people.errors == "page 1\n")
+            let refused = try await shell.run("products", "list", "--name-prefix", "t", "--order-by", "price")
+            #expect(refused.end == .exited(67) && refused.errors.contains("order_by \"name\" or \"name desc\" with any of category"))
+            #expect(try await shell.run("products", "list", "--min-price", "1", "--order-by", "price").end == .exited(64))
         }
 
         private func failedCallsHaveTheirCodes(_ shell: Shell) async throws {

@@ -93,6 +93,11 @@ extension Catalog.Product {
     }
 }
 
+extension Catalog.Money {
+    /// In hundredths.
+    var minor: Int64 { units * 100 + Int64(nanos) / 10_000_000 }
+}
+
 extension Orders.SubmitOrderRequest {
     static func sample(_ key: String, _ lines: [(String, Int32)], expectedCents: Int64? = nil) -> Orders.SubmitOrderRequest {
         Orders.SubmitOrderRequest(

@@ -87,7 +87,7 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
             marks.mark(.begun)
             let request = try decode(first)
             marks.mark(.decoded)
-            first.reply(try body(request, CallContext(first)), sharedWith: followers)
+            first.reply(try body(request, CallContext(first, sharedWith: followers)), sharedWith: followers)
         } catch {
             first.fail(error)
             for call in followers { call.fail(error) }

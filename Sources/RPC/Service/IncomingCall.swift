@@ -6,6 +6,8 @@ public import Protobuf
 package protocol IncomingCall: AnyObject, Sendable {
     /// Who is calling.
     var identity: Identity { get }
+    /// When it reached the server.
+    var arrival: MonotonicTime { get }
     /// When the call's time is over. The transport answers it by itself then.
     var deadline: Deadline { get }
     /// Whether nobody waits for the answer any more: cancelled, timed out, or the caller is gone.
@@ -32,8 +34,15 @@ package protocol IncomingCall: AnyObject, Sendable {
 /// What a handler may know about the call that it works on.
 public struct CallContext: Sendable {
     private let call: any IncomingCall
+    /// When the call reached the server; of calls that are carried out together, the last of them. What a handler read after
+    /// this moment is as new as what it would read now.
+    public let arrival: MonotonicTime
 
-    package init(_ call: any IncomingCall) { self.call = call }
+    /// - Parameter followers: calls that get the same answer.
+    package init(_ call: any IncomingCall, sharedWith followers: ArraySlice<any IncomingCall> = []) {
+        self.call = call
+        arrival = followers.reduce(call.arrival) { max($0, $1.arrival) }
+    }
 
     /// Who is calling.
     public var identity: Identity { call.identity }

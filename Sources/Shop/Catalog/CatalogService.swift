@@ -6,7 +6,7 @@ import RPC
 struct CatalogService: Catalog.CatalogService.Handlers {
     let database: ShopDatabase
     let products: ProductStore
-    let categories: CategoryStore
+    let listing: ProductListing
     let importing: ImportProducts
     let tokens: PageTokens
 
@@ -14,7 +14,8 @@ struct CatalogService: Catalog.CatalogService.Handlers {
         self.database = database
         self.tokens = tokens
         products = ProductStore(database: database.name)
-        categories = CategoryStore(database: database.name)
+        let categories = CategoryStore(database: database.name)
+        listing = ProductListing(products: products, snapshots: CatalogSnapshots(categories: categories))
         importing = ImportProducts(
             database: database, productImport: ProductImport(database: database.name, categories: categories))
     }
@@ -22,7 +23,7 @@ struct CatalogService: Catalog.CatalogService.Handlers {
     /// Equal requests that wait together are answered by one query.
     var listProducts: Handler<Catalog.ListProductsRequest, Catalog.ListProductsResponse> {
         .coalesced(maxRequestBytes: Limits.maxListRequest) { (request, context) throws(RPCError) in
-            try list(request, before: context.deadline)
+            try list(request, since: context.arrival, before: context.deadline)
         }
     }
 
@@ -50,59 +51,23 @@ struct CatalogService: Catalog.CatalogService.Handlers {
 
 extension CatalogService {
     private func list(
-        _ request: Catalog.ListProductsRequest, before deadline: Deadline
+        _ request: Catalog.ListProductsRequest, since arrival: MonotonicTime, before deadline: Deadline
     ) throws(RPCError) -> Catalog.ListProductsResponse {
-        let page = try PageRequest(request, tokens: tokens)
-        let found = try database.perform(.read, before: deadline) { client throws(MongoError) in
-            try find(page, client, before: deadline)
+        let request = try PageRequest(request, tokens: tokens)
+        let page = try database.perform(.read, before: deadline) { client throws(MongoError) in
+            try listing.page(request, since: arrival, client, before: deadline)
         }
-        guard let found else {
+        guard let page else {
             throw .invalidFields([
                 .init(
                     field: "category",
                     description: "must match at most \(Limits.maxMatchingCategories) categories; give more of the name")
             ])
         }
-        let next = found.hasMore ? found.records.last.map { $0.position(in: page.order) } : nil
         return Catalog.ListProductsResponse(
-            products: found.records.map(\.product), totalSize: found.total,
-            pageCount: PageWindow.pageCount(total: found.total, size: page.size),
-            nextPageToken: next.map { tokens.seal($0, order: page.order, category: page.category) } ?? "")
-    }
-
-    private struct Found {
-        var records: [ProductRecord] = []
-        var total: Int64 = 0
-        var hasMore = false
-    }
-
-    /// Nil where the filter matches too many categories.
-    private func find(
-        _ page: PageRequest, _ client: borrowing Client, before deadline: Deadline
-    ) throws(MongoError) -> Found? {
-        var query = ProductStore.Query(categoryKeys: nil, order: page.order)
-        var found = Found()
-        if page.category.isEmpty {
-            found.total = try categories.productCount(client, before: deadline)
-        } else {
-            let match = try categories.matching(page.category, client, before: deadline)
-            guard match.keys.count <= Limits.maxMatchingCategories else { return nil }
-            guard !match.keys.isEmpty else { return found }
-            query.categoryKeys = match.keys
-            found.total = match.productCount
-        }
-        switch page.start {
-        case .number(let number):
-            let window = PageWindow(number: number, size: page.size, total: found.total)
-            found.records = try products.products(query, window: window, client, before: deadline)
-            found.hasMore = window.hasMore
-        case .after(let position):
-            // One more than the page holds tells whether another follows.
-            found.records = try products.products(query, after: position, count: Int(page.size) + 1, client, before: deadline)
-            found.hasMore = found.records.count > Int(page.size)
-            if found.hasMore { found.records.removeLast() }
-        }
-        return found
+            products: page.records.map(\.product), totalSize: page.total ?? 0,
+            pageCount: PageCount.of(page.total ?? 0, size: request.size),
+            nextPageToken: page.next.map { tokens.seal($0, list: request.list) } ?? "", totalMode: page.total == nil ? .none : .exact)
     }
 
     private func product(

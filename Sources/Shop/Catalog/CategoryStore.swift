@@ -1,65 +1,57 @@
 import MongoDB
 import RPC
 
-/// The collection `categories`: how many products each category has. The counts are exact, as they change in the
-/// transactions that change products.
+/// The collection `categories`: how many products each category has, and `catalog`: the stamp of the whole. Counts are exact and
+/// stamps trustworthy, as they change in the transactions that change products.
 struct CategoryStore: Sendable {
     let database: String
 
-    /// Which categories a filter matches, and how many products they have together.
-    struct Match: Sendable, Equatable {
-        var keys: [String]
-        var productCount: Int64
+    // MARK: Reading
+
+    /// The stamp, as it is now.
+    func stamp(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> CatalogStamp {
+        let stamp = try client.collection(CollectionName.catalog, in: database)
+            .findOne(Self.whole, FindOptions(hint: "_id_", timeLimit: deadline.remaining)) { row throws(MongoError) in
+                CatalogStamp(value: try row.int64("stamp"))
+            }
+        return stamp ?? .none
     }
 
-    /// All products.
-    func productCount(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64 {
-        let sum = Document { stage in
-            stage.document("$group") { group in
-                group.appendNull("_id")
-                group.document("count") { $0.append("$sum", "$count") }
+    /// The stamp and all categories, as they were at one moment, which is not before this begins.
+    func snapshot(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> CatalogSnapshot {
+        let categories = Document { stage in
+            stage.document("$unionWith") { union in
+                union.append("coll", CollectionName.categories)
+                union.append("pipeline", [Document { $0.document("$sort") { $0.append("_id", 1) } }])
             }
         }
-        let collection = client.collection(CollectionName.categories, in: database)
-        var cursor = try collection.aggregate([sum], timeLimit: deadline.remaining)
-        guard let row = try cursor.next() else { return 0 }
-        return try row.int64("count")
-    }
-
-    /// The categories whose folded name contains the folded `text`, by key.
-    ///
-    /// Returns one key more than a filter may match where there are too many. The text is a literal operand of an
-    /// expression: never a pattern, and never the name of a field.
-    func matching(_ text: String, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Match {
-        let filter = Document { filter in
-            filter.document("$expr") { expression in
-                expression.array("$gte") { comparison in
-                    comparison.document { index in
-                        index.array("$indexOfBytes") { arguments in
-                            arguments.append("$_id")
-                            arguments.document { $0.append("$literal", ProductKeys.categoryKey(text)) }
-                        }
-                    }
-                    comparison.append(0)
-                }
-            }
-        }
-        let options = FindOptions(
-            sort: Document { $0.append("_id", 1) }, limit: Limits.maxMatchingCategories + 1, timeLimit: deadline.remaining)
-        let collection = client.collection(CollectionName.categories, in: database)
-        var cursor = try collection.find(filter, options)
-        var match = Match(keys: [], productCount: 0)
+        // What was answered to a caller has reached a majority, so this snapshot shows it.
+        var cursor = try client.collection(CollectionName.catalog, in: database).aggregate(
+            [Document { $0.append("$match", Self.whole) }, categories], readConcern: .snapshot, timeLimit: deadline.remaining)
+        var stamp = CatalogStamp.none
+        var counts: [(key: String, count: Int64)] = []
         while let row = try cursor.next() {
-            match.keys.append(try row.string("_id"))
-            match.productCount += try row.int64("count")
+            if row.contains("stamp") {
+                stamp = CatalogStamp(value: try row.int64("stamp"))
+            } else {
+                counts.append((try row.string("_id"), try row.int64("count")))
+            }
         }
-        return match
+        return CatalogSnapshot(stamp: stamp, categories: counts)
     }
 
-    /// Changes the counts by `changes`, in the session's transaction. Categories that have no products left are removed.
+    // MARK: Changing
+
+    /// Takes note of a change of the catalogue in the session's transaction: a new stamp, and counts changed by `changes`.
+    /// Categories that have no products left are removed. To be called once, first, in every transaction that adds or removes
+    /// products or changes anything of them but stock.
     ///
-    /// In the order of the keys, so that two transactions never wait for each other crosswise.
+    /// The stamp goes first: two transactions that change the catalogue at once collide there, before either has written
+    /// much. Then the counts in the order of their keys.
     func change(by changes: [String: Int64], _ session: borrowing Session, before deadline: Deadline) throws(MongoError) {
+        try session.collection(CollectionName.catalog, in: database).updateOne(
+            Self.whole, Update { update in update.document("$set") { $0.append("stamp", CatalogStamp.random().value) } },
+            upsert: true, timeLimit: deadline.remaining)
         let changed = changes.filter { $0.value != 0 }.sorted { $0.key < $1.key }
         guard !changed.isEmpty else { return }
         let collection = session.collection(CollectionName.categories, in: database)
@@ -78,4 +70,7 @@ struct CategoryStore: Sendable {
                 filter.document("count") { $0.append("$lte", 0) }
             }, timeLimit: deadline.remaining)
     }
+
+    /// The one document of `catalog`.
+    private static let whole = Document { $0.append("_id", "whole") }
 }

@@ -1,7 +1,7 @@
 import ProtoShop
 import RPC
 
-/// Which page of the products is asked for, checked.
+/// Which page of which products is asked for, checked.
 struct PageRequest: Sendable, Equatable {
     enum Start: Sendable, Equatable {
         /// The page with this number, from 1.
@@ -10,55 +10,60 @@ struct PageRequest: Sendable, Equatable {
         case after(PagePosition)
     }
 
-    var category: String
-    var order: ProductOrder
+    var list: ProductList
     var size: Int64
     var start: Start
+    var totalMode: Catalog.TotalMode
 
     /// Checks `request` as a whole, and throws all that is wrong with it.
     init(_ request: Catalog.ListProductsRequest, tokens: PageTokens) throws(RPCError) {
         var violations = Violations()
         violations.checkText(request.category, "category", isRequired: false, maxLength: Limits.maxCategoryLength)
-        let order = ProductOrder(orderBy: request.orderBy)
-        if order == nil { violations.add("order_by", "must be \(ProductOrder.allowed)") }
+        violations.checkText(request.namePrefix, "name_prefix", isRequired: false, maxLength: Limits.maxNameLength)
+        list = ProductList(category: ProductKeys.categoryKey(request.category), inStockOnly: request.inStockOnly)
+        if let order = ProductOrder(orderBy: request.orderBy) {
+            list.order = order
+            list.range = Self.range(request, order.key, &violations)
+        } else {
+            violations.add("order_by", "there is no such order; allowed are: \(QueryShape.allowed)")
+        }
         if request.pageSize < 0 { violations.add("page_size", "must be 0 (for \(Limits.defaultPageSize)) to \(Limits.maxPageSize)") }
         if request.page < 0 { violations.add("page", "must be at least 1, or 0 for 1") }
         if request.page != 0 && !request.pageToken.isEmpty { violations.add("page_token", "must not be set together with page") }
+        if case .unrecognized = request.totalMode { violations.add("total_mode", "must be unset, EXACT or NONE") }
         try violations.check()
 
-        category = request.category
-        self.order = order ?? .name
+        totalMode = request.totalMode
         size = request.pageSize == 0 ? Int64(Limits.defaultPageSize) : Int64(min(Int(request.pageSize), Limits.maxPageSize))
         if request.pageToken.isEmpty {
             start = .number(max(1, Int64(request.page)))
         } else {
-            start = .after(try tokens.open(request.pageToken, order: self.order, category: category))
+            start = .after(try tokens.open(request.pageToken, list: list))
         }
     }
-}
 
-/// Where a page lies in the products that match.
-struct PageWindow: Sendable, Equatable {
-    /// Products before the page, from the end that the database starts at.
-    var skip: Int64
-    /// Products on it.
-    var count: Int64
-    /// Whether the database starts at the end, because that is nearer.
-    var fromEnd: Bool
-    /// Whether products follow it.
-    var hasMore: Bool
-
-    /// The page with number `number` of `size` products, out of `total`.
-    init(number: Int64, size: Int64, total: Int64) {
-        // No overflow: both come from int32.
-        let first = (number - 1) * size
-        count = max(0, min(size, total - first))
-        hasMore = first + count < total && count > 0
-        let after = max(0, total - first - count)
-        fromEnd = first > after
-        skip = fromEnd ? after : first
+    /// The part of the keys that is asked for. What does not go with the order is refused: no index serves it.
+    private static func range(
+        _ request: Catalog.ListProductsRequest, _ key: ProductOrder.Key, _ violations: inout Violations
+    ) -> KeyRange {
+        let isSet = ["name_prefix": !request.namePrefix.isEmpty, "min_price": request.minPrice != nil, "max_price": request.maxPrice != nil]
+        for field in isSet.filter(\.value).keys.sorted() where !key.rangeFields.contains(field) {
+            violations.add(field, "does not go with the order by \(key.rawValue); allowed are: \(QueryShape.allowed)")
+        }
+        switch key {
+        case .name: return KeyRange(namePrefix: request.namePrefix)
+        case .price: return prices(request, &violations)
+        }
     }
 
-    /// Pages of `size` that `total` products make.
-    static func pageCount(total: Int64, size: Int64) -> Int64 { (total + size - 1) / size }
+    private static func prices(_ request: Catalog.ListProductsRequest, _ violations: inout Violations) -> KeyRange {
+        let low = request.minPrice.flatMap { MinorAmount($0, field: "min_price", &violations) }
+        let high = request.maxPrice.flatMap { MinorAmount($0, field: "max_price", &violations) }
+        guard let currency = low?.currency ?? high?.currency else { return .all }
+        if let low, let high {
+            if low.currency != high.currency { violations.add("max_price.currency_code", "must be that of min_price") }
+            if low.minor > high.minor { violations.add("max_price", "must not be less than min_price") }
+        }
+        return KeyRange(currency: currency, from: low?.minor, through: high?.minor)
+    }
 }

@@ -2,12 +2,20 @@ import Crypto
 import RPC
 
 /// The last product of a page: what the next page starts after.
-enum PagePosition: Sendable, Equatable {
-    case name(sortKey: String)
-    case price(minor: Int64, id: String)
+struct PagePosition: Sendable, Equatable {
+    /// Its sort key.
+    var key: String
+    /// How many products the list has up to it, where that is known.
+    var rank: Rank?
+
+    /// A number of products, as it is while the catalogue has this stamp.
+    struct Rank: Sendable, Equatable {
+        var count: Int64
+        var stamp: CatalogStamp
+    }
 }
 
-/// Makes and opens page tokens: opaque, authenticated, and good only for the order and filter that they were made for.
+/// Makes and opens page tokens: opaque, authenticated, and good only for the list that they were made for.
 ///
 /// The key comes from the database, so that a restarted server, or another one, opens what this one made.
 struct PageTokens: Sendable {
@@ -16,44 +24,57 @@ struct PageTokens: Sendable {
     /// Bytes of the key, and of the authentication code that is kept of each token.
     static let keyLength = 32
     private static let codeLength = 16
-    private static let version: UInt8 = 1
+
+    /// What follows the code: the form of the rest.
+    private enum Form: UInt8 {
+        /// The key.
+        case key = 2
+        /// Count and stamp, eight bytes each, then the key.
+        case rankAndKey = 3
+    }
 
     init(key: [UInt8]) { self.key = SymmetricKey(data: key) }
 
-    func seal(_ position: PagePosition, order: ProductOrder, category: String) -> String {
-        var body = [Self.version]
-        switch position {
-        case .name(let sortKey):
-            body += Array(sortKey.utf8)
-        case .price(let minor, let id):
-            for shift in stride(from: 56, through: 0, by: -8) { body.append(UInt8(truncatingIfNeeded: minor >> Int64(shift))) }
-            body += Array(id.utf8)
+    func seal(_ position: PagePosition, list: ProductList) -> String {
+        var body = [(position.rank == nil ? Form.key : Form.rankAndKey).rawValue]
+        if let rank = position.rank {
+            body.append(bigEndian: rank.count)
+            body.append(bigEndian: rank.stamp.value)
         }
-        return Base64URL.encode(code(of: body, order, category) + body)
+        body += position.key.utf8
+        return Base64URL.encode(code(of: body, list) + body)
     }
 
-    func open(_ token: String, order: ProductOrder, category: String) throws(RPCError) -> PagePosition {
-        guard token.utf8.count <= Limits.maxPageTokenLength, let bytes = Base64URL.decode(token),
-            bytes.count > Self.codeLength + 1
+    func open(_ token: String, list: ProductList) throws(RPCError) -> PagePosition {
+        guard token.utf8.count <= Limits.maxPageTokenLength, let bytes = Base64URL.decode(token), bytes.count > Self.codeLength + 1 else {
+            throw Self.invalid
+        }
+        let body = bytes[Self.codeLength...]
+        guard Self.isEqualInConstantTime(bytes[..<Self.codeLength], code(of: Array(body), list)), let form = Form(rawValue: body[body.startIndex])
         else { throw Self.invalid }
-        let body = Array(bytes[Self.codeLength...])
-        let given = bytes[..<Self.codeLength]
-        guard Self.isEqualInConstantTime(given, code(of: body, order, category)), body[0] == Self.version else { throw Self.invalid }
-        switch order.key {
-        case .name:
-            return .name(sortKey: String(decoding: body[1...], as: UTF8.self))
-        case .price:
-            guard body.count > 9 else { throw Self.invalid }
-            let minor = body[1..<9].reduce(Int64(0)) { $0 << 8 | Int64($1) }
-            return .price(minor: minor, id: String(decoding: body[9...], as: UTF8.self))
+        let rest = body.dropFirst()
+        switch form {
+        case .key:
+            return PagePosition(key: String(decoding: rest, as: UTF8.self))
+        case .rankAndKey:
+            guard rest.count > 16 else { throw Self.invalid }
+            let rank = PagePosition.Rank(
+                count: Int64(bigEndianBytes: rest.prefix(8)), stamp: CatalogStamp(value: Int64(bigEndianBytes: rest.dropFirst(8).prefix(8))))
+            return PagePosition(key: String(decoding: rest.dropFirst(16), as: UTF8.self), rank: rank)
         }
     }
 
-    /// The code covers what the token is bound to, though the token does not hold it. The category is folded first: filters
-    /// that find the same products may share tokens.
-    private func code(of body: [UInt8], _ order: ProductOrder, _ category: String) -> [UInt8] {
+    /// The code covers what the token is bound to, though the token does not hold it: the whole list. Its texts are folded, so
+    /// that filters that find the same products may share tokens.
+    private func code(of body: [UInt8], _ list: ProductList) -> [UInt8] {
+        var bound: [UInt8] = [list.order.rawValue, list.inStockOnly ? 1 : 0]
+        for text in [list.category, list.range.lower, list.range.upper] {
+            // The length first, so that no two lists have the same bytes.
+            bound.append(bigEndian: Int64(text?.utf8.count ?? -1))
+            bound += (text ?? "").utf8
+        }
         var authentication = HMAC<SHA256>(key: key)
-        authentication.update(data: [order.rawValue] + Array(ProductKeys.categoryKey(category).utf8) + [0])
+        authentication.update(data: bound)
         authentication.update(data: body)
         return Array(authentication.finalize().prefix(Self.codeLength))
     }
@@ -68,49 +89,15 @@ struct PageTokens: Sendable {
         disposition: .notExecuted)
 }
 
-/// Base64 with the alphabet for URLs (RFC 4648, section 5), without padding.
-enum Base64URL {
-    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-
-    static func encode(_ bytes: [UInt8]) -> String {
-        var characters: [UInt8] = []
-        var (buffer, bits): (UInt32, UInt32) = (0, 0)
-        for byte in bytes {
-            buffer = buffer << 8 | UInt32(byte)
-            bits += 8
-            while bits >= 6 {
-                bits -= 6
-                characters.append(alphabet[Int(buffer >> bits & 63)])
-            }
-        }
-        if bits > 0 { characters.append(alphabet[Int(buffer << (6 - bits) & 63)]) }
-        return String(decoding: characters, as: UTF8.self)
-    }
-
-    /// Nil for what `encode` never writes, so that each value has one spelling.
-    static func decode(_ text: String) -> [UInt8]? {
-        var bytes: [UInt8] = []
-        var (buffer, bits): (UInt32, UInt32) = (0, 0)
-        for character in text.utf8 {
-            guard let value = value(of: character) else { return nil }
-            buffer = buffer << 6 | value
-            bits += 6
-            if bits >= 8 {
-                bits -= 8
-                bytes.append(UInt8(truncatingIfNeeded: buffer >> bits))
-            }
-        }
-        return bits < 6 && buffer & ((1 << bits) - 1) == 0 ? bytes : nil
-    }
-
-    private static func value(of character: UInt8) -> UInt32? {
-        switch character {
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt32(character) - 65
-        case UInt8(ascii: "a")...UInt8(ascii: "z"): UInt32(character) - 71
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt32(character) + 4
-        case UInt8(ascii: "-"): 62
-        case UInt8(ascii: "_"): 63
-        default: nil
-        }
+extension [UInt8] {
+    fileprivate mutating func append(bigEndian value: Int64) {
+        for shift in stride(from: 56, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: value >> Int64(shift))) }
     }
 }
+
+extension Int64 {
+    fileprivate init(bigEndianBytes bytes: ArraySlice<UInt8>) {
+        self = bytes.reduce(Int64(0)) { $0 << 8 | Int64($1) }
+    }
+}
+

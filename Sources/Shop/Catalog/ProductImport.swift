@@ -3,14 +3,24 @@ import RPC
 
 /// A product that is ready to be stored.
 struct ImportedProduct: Sendable {
-    let id: String
     let categoryKey: String
     let document: Document
+    private let record: ProductRecord
 
     init(_ record: ProductRecord) {
-        id = record.id
+        self.record = record
         categoryKey = record.categoryKey
         document = record.document
+    }
+
+    var id: String { record.id }
+
+    /// What replaces the product in its `version`.
+    func document(after version: Int64) -> Document {
+        if record.version > version { return document }
+        var record = record
+        record.version = version + 1
+        return record.document
     }
 }
 
@@ -50,11 +60,11 @@ struct ProductImport: Sendable {
     private func store(
         _ products: [ImportedProduct], _ session: borrowing Session, before deadline: Deadline
     ) throws(MongoError) -> Set<String> {
-        let existing = try categoryKeys(of: products.map(\.id), session, before: deadline)
+        let existing = try existing(products.map(\.id), session, before: deadline)
         var changes: [String: Int64] = [:]
         for product in products {
             changes[product.categoryKey, default: 0] += 1
-            if let before = existing[product.id] { changes[before, default: 0] -= 1 }
+            if let before = existing[product.id] { changes[before.categoryKey, default: 0] -= 1 }
         }
         // Counts first: another server's import that touches one of these categories stops here, before it has written much.
         try categories.change(by: changes, session, before: deadline)
@@ -64,24 +74,26 @@ struct ProductImport: Sendable {
         try collection.insertMany(inserted.map(\.document), timeLimit: deadline.remaining).checked()
         if !existing.isEmpty {
             var replacements = try collection.bulkWrite(ordered: false)
-            for product in products where existing[product.id] != nil {
-                try replacements.replaceOne(Document { $0.append("_id", product.id) }, product.document)
+            for product in products {
+                guard let before = existing[product.id] else { continue }
+                try replacements.replaceOne(Document { $0.append("_id", product.id) }, product.document(after: before.version))
             }
             try replacements.execute(timeLimit: deadline.remaining).checked()
         }
         return Set(existing.keys)
     }
 
-    private func categoryKeys(
-        of ids: [String], _ session: borrowing Session, before deadline: Deadline
-    ) throws(MongoError) -> [String: String] {
+    /// Those of the products that exist, by id.
+    private func existing(
+        _ ids: [String], _ session: borrowing Session, before deadline: Deadline
+    ) throws(MongoError) -> [String: (categoryKey: String, version: Int64)] {
         let filter = Document { filter in filter.document("_id") { $0.append("$in", ids) } }
         let collection = session.collection(CollectionName.products, in: database)
+        let projection = Document { $0.append("category_key", 1); $0.append("version", 1) }
         var cursor = try collection.find(
-            filter,
-            FindOptions(projection: Document { $0.append("category_key", 1) }, limit: ids.count, timeLimit: deadline.remaining))
-        var keys: [String: String] = [:]
-        while let row = try cursor.next() { keys[try row.string("_id")] = try row.string("category_key") }
-        return keys
+            filter, FindOptions(projection: projection, limit: ids.count, hint: "_id_", timeLimit: deadline.remaining))
+        var found: [String: (categoryKey: String, version: Int64)] = [:]
+        while let row = try cursor.next() { found[try row.string("_id")] = (try row.string("category_key"), try row.int64("version")) }
+        return found
     }
 }

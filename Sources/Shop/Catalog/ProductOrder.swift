@@ -1,11 +1,13 @@
-/// The orders in which products can be listed: the allowed table, each with its index.
+import MongoDB
+
+/// The orders in which products can be listed.
 enum ProductOrder: UInt8, Sendable, CaseIterable {
     case name = 1
     case nameDescending = 2
     case price = 3
     case priceDescending = 4
 
-    /// Reads `order_by`; nil where it is not in the table.
+    /// Reads `order_by`; nil where there is no such order.
     init?(orderBy: String) {
         switch orderBy.split(separator: " ", omittingEmptySubsequences: true) {
         case [], ["name"], ["name", "asc"]: self = .name
@@ -16,9 +18,29 @@ enum ProductOrder: UInt8, Sendable, CaseIterable {
         }
     }
 
-    static let allowed = "\"name\", \"name desc\", \"price\" or \"price desc\""
+    /// As in `order_by`.
+    var text: String { key.rawValue + (isDescending ? " desc" : "") }
 
-    enum Key: Sendable { case name, price }
+    /// What products are sorted by.
+    enum Key: String, Sendable, CaseIterable {
+        case name, price
+
+        /// The field that holds it.
+        var field: FieldName {
+            switch self {
+            case .name: "name_key"
+            case .price: "price_key"
+            }
+        }
+
+        /// The fields of a request that narrow a list that is sorted by it.
+        var rangeFields: [String] {
+            switch self {
+            case .name: ["name_prefix"]
+            case .price: ["min_price", "max_price"]
+            }
+        }
+    }
 
     var key: Key {
         switch self {

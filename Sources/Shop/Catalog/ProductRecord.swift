@@ -1,3 +1,4 @@
+import Glibc
 import MongoDB
 import ProtoShop
 import RPC
@@ -12,9 +13,20 @@ struct ProductRecord: Sendable, Equatable {
     var description: String
     /// When it was last changed.
     var updatedAt: BSONDate
+    /// Greater after each change of anything but stock; see `nextVersion`.
+    var version: Int64
 
-    var sortKey: String { ProductKeys.sortKey(name: name, id: id) }
+    var nameKey: String { ProductKeys.nameKey(name: name, id: id) }
+    var priceKey: String { ProductKeys.priceKey(price, id: id) }
     var categoryKey: String { ProductKeys.categoryKey(category) }
+
+    /// The version of a product after a change: microseconds since 1970, so that a product which is deleted and comes back does
+    /// not begin where it was, and always more than `version`, whatever the clock says.
+    static func nextVersion(after version: Int64) -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return max(Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000, version + 1)
+    }
 }
 
 // MARK: - On the wire
@@ -32,12 +44,12 @@ extension ProductRecord {
         guard let price, violations.isEmpty else { throw .invalidFields(violations.list) }
         self.init(
             id: product.id, name: product.name, category: product.category, price: price, stock: product.stock,
-            description: product.description, updatedAt: time)
+            description: product.description, updatedAt: time, version: Self.nextVersion(after: 0))
     }
 
     var product: Catalog.Product {
         Catalog.Product(
             id: id, name: name, category: category, price: price.money, stock: stock, description: description,
-            updateTime: updatedAt.timestamp)
+            updateTime: updatedAt.timestamp, version: version)
     }
 }

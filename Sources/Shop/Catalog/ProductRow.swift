@@ -23,6 +23,7 @@ package enum ProductRow {
             time.append(.seconds, updated.seconds)
             time.append(.nanos, updated.nanos)
         }
+        product.append(.version, try row.int64("version"))
     }
 
     /// Bytes of a product in a message, roughly: what names and descriptions add shows as the message grows.

@@ -1,25 +1,11 @@
 import MongoDB
 import RPC
 
-/// The collection `products`.
+/// The collection `products`: every query names its index.
 struct ProductStore: Sendable {
     let database: String
 
-    /// The products with their folded keys, by the four orders with and without a category. All keys are unique but the
-    /// price, which `_id` follows. A descending order reads the same index backwards.
-    static let indexes = [
-        Index(Self.byName, keys: Document { $0.append("name_key", 1) }),
-        Index(Self.byCategoryAndName, keys: Document { $0.append("category_key", 1); $0.append("name_key", 1) }),
-        Index(Self.byPrice, keys: Document { $0.append("price.minor", 1); $0.append("_id", 1) }),
-        Index(
-            Self.byCategoryAndPrice,
-            keys: Document { $0.append("category_key", 1); $0.append("price.minor", 1); $0.append("_id", 1) }),
-    ]
-
-    private static let byName = "by_name"
-    private static let byCategoryAndName = "by_category_and_name"
-    private static let byPrice = "by_price"
-    private static let byCategoryAndPrice = "by_category_and_price"
+    static let indexes = QueryShape.table.map(\.index)
 
     func product(_ id: String, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> ProductRecord? {
         try client.collection(CollectionName.products, in: database)
@@ -33,94 +19,101 @@ struct ProductStore: Sendable {
         _ ids: [String], _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> [String: ProductRecord] {
         let filter = Document { filter in filter.document("_id") { $0.append("$in", ids) } }
-        let records = try read(filter, FindOptions(limit: ids.count, hint: "_id_", timeLimit: deadline.remaining), client)
+        let options = FindOptions(limit: ids.count, hint: "_id_", timeLimit: deadline.remaining)
+        let records = try read(filter, options, client).records
         return Dictionary(records.map { ($0.id, $0) }) { first, _ in first }
     }
 
-    /// Products of some categories (nil: of all), in an order.
-    struct Query {
+    /// A list, and the keys of the categories that its filter matches (nil: no filter).
+    struct Query: Sendable {
+        var list: ProductList
         var categoryKeys: [String]?
-        var order: ProductOrder
     }
 
-    /// A stretch of the products, counted from either end; returned in the query's order all the same.
-    func products(
-        _ query: Query, window: PageWindow, _ client: borrowing Client, before deadline: Deadline
-    ) throws(MongoError) -> [ProductRecord] {
-        guard window.count > 0 else { return [] }
-        let isDescending = query.order.isDescending != window.fromEnd
+    /// Products as the database returned them.
+    struct Rows: Sendable {
+        var records: [ProductRecord] = []
+        /// The sort key of the last one, if the stretch was read to its end.
+        var lastKey: String?
+    }
+
+    /// The products of a stretch, in the order of the list whichever way they were read.
+    func rows(
+        _ query: Query, _ stretch: PageStretch, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> Rows {
+        guard stretch.count > 0 else { return Rows() }
+        let shape = query.list.shape
         let options = FindOptions(
-            sort: sort(query.order.key, isDescending), skip: Int(window.skip), limit: Int(window.count), hint: index(for: query),
-            timeLimit: deadline.remaining)
-        let records = try read(Document { document in filter(query, &document) }, options, client)
-        return window.fromEnd ? records.reversed() : records
+            sort: shape.sort(isDescending: query.list.order.isDescending != stretch.isBackwards), skip: Int(stretch.skip),
+            limit: Int(stretch.count), hint: shape.indexName, timeLimit: deadline.remaining)
+        let keyIndex = stretch.isBackwards ? 0 : Int(stretch.count) - 1
+        var rows = try read(filter(query, stretch), options, key: (shape.key.field, at: keyIndex), client)
+        if stretch.isBackwards { rows.records.reverse() }
+        return rows
     }
 
-    /// At most `count` products after a position.
-    func products(
-        _ query: Query, after position: PagePosition, count: Int, _ client: borrowing Client, before deadline: Deadline
-    ) throws(MongoError) -> [ProductRecord] {
-        let isDescending = query.order.isDescending
-        let condition = Document { document in
-            filter(query, &document)
-            switch position {
-            case .name(let sortKey):
-                document.document("name_key") { $0.append(isDescending ? "$lt" : "$gt", sortKey) }
-            case .price(let minor, let id):
-                // A range, less the ties already seen: it keeps the sorted merge of the categories' index scans, where the
-                // usual `$or` of two ranges would examine several times as many keys, or sort in memory.
-                document.document("price.minor") { $0.append(isDescending ? "$lte" : "$gte", minor) }
-                document.array("$nor") { array in
-                    array.document { tie in
-                        tie.append("price.minor", minor)
-                        tie.document("_id") { $0.append(isDescending ? "$gte" : "$lte", id) }
-                    }
+    /// Whether a product follows a position: a look into the index alone.
+    func hasProducts(
+        _ query: Query, after key: String, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> Bool {
+        let shape = query.list.shape
+        let keyOnly = Document { $0.append("_id", 0); $0.append(shape.key.field, 1) }
+        let options = FindOptions(
+            sort: shape.sort(isDescending: query.list.order.isDescending), projection: keyOnly, limit: 1, hint: shape.indexName,
+            timeLimit: deadline.remaining)
+        var cursor = try client.collection(CollectionName.products, in: database)
+            .find(filter(query, PageStretch(after: key, count: 1)), options)
+        return try cursor.next() != nil
+    }
+
+    /// How many products the list has, counted on the index alone.
+    func count(_ query: Query, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64 {
+        try client.collection(CollectionName.products, in: database)
+            .count(filter(query, PageStretch(first: 0, size: 1, total: nil)), hint: query.list.shape.indexName, timeLimit: deadline.remaining)
+    }
+
+    /// Asks for one key by the shape's index: an error where it is missing or hidden.
+    func tryIndex(of shape: QueryShape, _ client: borrowing Client, timeLimit: Duration) throws(MongoError) {
+        let filter = Document { shape.filter(categoryKeys: shape.hasCategory ? [""] : nil, &$0) }
+        var cursor = try client.collection(CollectionName.products, in: database)
+            .find(filter, FindOptions(sort: shape.sort(isDescending: false), limit: 1, hint: shape.indexName, timeLimit: timeLimit))
+        _ = try cursor.next()
+    }
+
+    /// The one place where products are read into memory.
+    private func read(
+        _ filter: Document, _ options: FindOptions, key: (field: FieldName, at: Int)? = nil, _ client: borrowing Client
+    ) throws(MongoError) -> Rows {
+        var cursor = try client.collection(CollectionName.products, in: database).find(filter, options)
+        var rows = Rows()
+        while let row = try cursor.next() {
+            if let key, rows.records.count == key.at { rows.lastKey = try row.string(key.field) }
+            rows.records.append(try ProductRecord(row))
+        }
+        return rows
+    }
+
+    /// What is equal for all products of the list, and one range of sort keys: the list's own, cut off at the stretch's anchor.
+    private func filter(_ query: Query, _ stretch: PageStretch) -> Document {
+        let list = query.list
+        return Document { document in
+            list.shape.filter(categoryKeys: query.categoryKeys, &document)
+            guard stretch.anchor != nil || list.range != .all else { return }
+            document.document(list.shape.key.field) { range in
+                // An anchor lies in the list's range, so it takes the place of the edge that it is nearer to.
+                let cutsOffLower = list.order.isDescending == stretch.isBackwards
+                switch (stretch.anchor, cutsOffLower) {
+                case (let anchor?, true):
+                    range.append(stretch.isBackwards ? "$gte" : "$gt", anchor)
+                    if let upper = list.range.upper { range.append("$lt", upper) }
+                case (let anchor?, false):
+                    if let lower = list.range.lower { range.append("$gte", lower) }
+                    range.append(stretch.isBackwards ? "$lte" : "$lt", anchor)
+                case (nil, _):
+                    if let lower = list.range.lower { range.append("$gte", lower) }
+                    if let upper = list.range.upper { range.append("$lt", upper) }
                 }
             }
-        }
-        let options = FindOptions(
-            sort: sort(query.order.key, isDescending), limit: count, hint: index(for: query), timeLimit: deadline.remaining)
-        return try read(condition, options, client)
-    }
-
-    private func read(
-        _ filter: Document, _ options: FindOptions, _ client: borrowing Client
-    ) throws(MongoError) -> [ProductRecord] {
-        let collection = client.collection(CollectionName.products, in: database)
-        var cursor = try collection.find(filter, options)
-        var records: [ProductRecord] = []
-        while let row = try cursor.next() { records.append(try ProductRecord(row)) }
-        return records
-    }
-
-    private func filter(_ query: Query, _ document: inout DocumentBuilder) {
-        guard let keys = query.categoryKeys else { return }
-        if keys.count == 1 {
-            document.append("category_key", keys[0])
-        } else {
-            document.document("category_key") { $0.append("$in", keys) }
-        }
-    }
-
-    private func sort(_ key: ProductOrder.Key, _ isDescending: Bool) -> Document {
-        let direction = isDescending ? -1 : 1
-        return Document { document in
-            switch key {
-            case .name:
-                document.append("name_key", direction)
-            case .price:
-                document.append("price.minor", direction)
-                document.append("_id", direction)
-            }
-        }
-    }
-
-    private func index(for query: Query) -> String {
-        switch (query.order.key, query.categoryKeys == nil) {
-        case (.name, true): Self.byName
-        case (.name, false): Self.byCategoryAndName
-        case (.price, true): Self.byPrice
-        case (.price, false): Self.byCategoryAndPrice
         }
     }
 }
@@ -133,28 +126,23 @@ extension ProductRecord {
         self.init(
             id: try row.string("_id"), name: try row.string("name"), category: try row.string("category"),
             price: try MinorAmount(price), stock: try row.int64("stock"), description: try row.string("description"),
-            updatedAt: try row.date("updated"))
+            updatedAt: try row.date("updated"), version: try row.int64("version"))
     }
 
     var document: Document {
-        Document(reserving: 256 + name.utf8.count * 2 + description.utf8.count) { document in
+        Document(reserving: 400 + name.utf8.count * 2 + description.utf8.count) { document in
             document.append("_id", id)
             document.append("name", name)
-            document.append("name_key", sortKey)
+            document.append("name_key", nameKey)
             document.append("category", category)
             document.append("category_key", categoryKey)
             document.document("price") { price.write(to: &$0) }
+            document.append("price_key", priceKey)
             document.append("stock", stock)
+            document.append("in_stock", stock > 0)
             document.append("description", description)
             document.append("updated", updatedAt)
-        }
-    }
-
-    /// Where the page that ends with this product ends.
-    func position(in order: ProductOrder) -> PagePosition {
-        switch order.key {
-        case .name: .name(sortKey: sortKey)
-        case .price: .price(minor: price.minor, id: id)
+            document.append("version", version)
         }
     }
 }

@@ -72,16 +72,22 @@ extension Decisions {
 
 extension Decisions {
     /// Products that lose the same number of pieces.
-    struct StockChange: Sendable, Equatable {
+    struct StockChange: Sendable, Hashable {
         var quantity: Int64
+        /// Whether they lose their last ones.
+        var leavesNone: Bool
         var productIDs: [String]
     }
 
     /// The demands with equal quantities together, so that each group is one statement. In a fixed order, so that two
     /// transactions never wait for each other crosswise.
-    var stockChanges: [StockChange] {
-        Dictionary(grouping: demands, by: \.value)
-            .map { StockChange(quantity: $0.key, productIDs: $0.value.map(\.key).sorted()) }
-            .sorted { $0.quantity < $1.quantity }
+    ///
+    /// - Parameter products: what was decided on.
+    func stockChanges(_ products: [String: StockedProduct]) -> [StockChange] {
+        Dictionary(grouping: demands) { demand in
+            StockChange(quantity: demand.value, leavesNone: products[demand.key]?.stock == demand.value, productIDs: [])
+        }.map { change, demands in
+            StockChange(quantity: change.quantity, leavesNone: change.leavesNone, productIDs: demands.map(\.key).sorted())
+        }.sorted { ($0.quantity, $0.leavesNone ? 1 : 0) < ($1.quantity, $1.leavesNone ? 1 : 0) }
     }
 }

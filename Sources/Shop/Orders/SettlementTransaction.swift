@@ -40,7 +40,7 @@ struct SettlementTransaction: Sendable {
                 sequence: first + Int64(index), orderID: decided.0.id, identity: decided.0.identity, key: decided.0.key,
                 verdict: decided.1, traceparent: decided.0.traceparent, finalAt: finalAt)
         }
-        try stock.take(decisions.stockChanges, at: finalAt, session)
+        try stock.take(decisions.stockChanges(products), at: finalAt, session)
         try orders.leaveQueue(rows, settlement: last, finalAt: finalAt, session)
         try settlements.insert(
             Settlement(last: last, rows: rows), epoch: epoch, finalAt: finalAt, session, before: deadline)

@@ -33,7 +33,11 @@ struct StockStore: Sendable {
             }
             let update = Update { update in
                 update.document("$inc") { $0.append("stock", -change.quantity) }
-                update.document("$set") { $0.append("updated", time) }
+                update.document("$set") { set in
+                    set.append("updated", time)
+                    // As the transaction's snapshot says; anybody else's change makes it fail.
+                    if change.leavesNone { set.append("in_stock", false) }
+                }
             }
             try bulk.updateMany(filter, update, hint: "_id_")
         }

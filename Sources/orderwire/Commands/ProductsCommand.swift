@@ -8,7 +8,7 @@ struct ProductsCommand: ParsableCommand {
             Examples:
               orderwire products import products.csv
               orderwire products list --category rock --order-by "price desc"
-              orderwire products get chinook-1 -o json
+              orderwire products get chinook-1 chinook-7
             """,
         subcommands: [ProductsList.self, ProductsGet.self, ProductsImport.self, ProductsGenerate.self])
 }

@@ -22,7 +22,10 @@ extension Field where Item == Catalog.Product {
 
     /// All there is to know about a product.
     static var productDetails: [Field] {
-        importable + [Field("UPDATED", csv: "updateTime") { $0.updateTime?.text ?? "" }]
+        importable + [
+            Field("UPDATED", csv: "updateTime") { $0.updateTime?.text ?? "" },
+            Field("VERSION", csv: "version") { String($0.version) },
+        ]
     }
 }
 

@@ -52,30 +52,3 @@ struct NameFoldingTests {
         }
     }
 }
-
-@Suite("Product keys")
-struct ProductKeysTests {
-    private func isBefore(_ left: String, _ right: String) -> Bool {
-        left.utf8.lexicographicallyPrecedes(right.utf8)
-    }
-
-    @Test("a name comes before the names it begins")
-    func prefix() {
-        #expect(isBefore(ProductKeys.sortKey(name: "Go", id: "z"), ProductKeys.sortKey(name: "Go West", id: "a")))
-        #expect(isBefore(ProductKeys.sortKey(name: "Go", id: "z"), ProductKeys.sortKey(name: "Go\u{1}", id: "a")))
-    }
-
-    @Test("equal names are ordered by id, byte by byte: ids that differ in case only do not tie")
-    func ties() {
-        let keys = ["B", "a", "A", "b"].map { ProductKeys.sortKey(name: "Same", id: $0) }
-        #expect(Set(keys).count == 4)
-        #expect(keys.sorted(by: isBefore).map { $0.last } == ["A", "B", "a", "b"])
-    }
-
-    @Test("names sort as people sort")
-    func people() {
-        let names = ["Zebra", "éclair", "apple", "Öl", "Eagle", "oak"]
-        let sorted = names.sorted { isBefore(ProductKeys.sortKey(name: $0, id: "1"), ProductKeys.sortKey(name: $1, id: "1")) }
-        #expect(sorted == ["apple", "Eagle", "éclair", "oak", "Öl", "Zebra"])
-    }
-}

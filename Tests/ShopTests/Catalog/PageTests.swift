@@ -9,20 +9,22 @@ import Testing
 struct PageTokensTests {
     private let tokens = PageTokens(key: Array(repeating: 7, count: 32))
 
-    private static let positions: [(PagePosition, ProductOrder)] = [
-        (.name(sortKey: "über\u{1}p-1"), .name), (.name(sortKey: "a\u{1}p"), .nameDescending),
-        (.price(minor: 99, id: "p-1"), .price), (.price(minor: .max, id: "x"), .priceDescending), (.price(minor: 0, id: "x"), .price),
+    private static let positions: [PagePosition] = [
+        PagePosition(key: "über\u{1}p-1"), PagePosition(key: "a"), PagePosition(key: "USD0000000000000000099\u{1}p-1"),
+        PagePosition(key: "k", rank: .init(count: 1, stamp: .none)),
+        PagePosition(key: "\u{10FFFF}\u{1}x", rank: .init(count: .max, stamp: CatalogStamp(value: .max))),
     ]
 
-    @Test("open to what was sealed, also by another server with the same key", arguments: positions)
+    @Test("open to what was sealed, also by another server with the same key", arguments: positions, ProductOrder.allCases)
     func roundTrip(position: PagePosition, order: ProductOrder) throws {
-        let token = tokens.seal(position, order: order, category: "Rock")
-        #expect(try PageTokens(key: Array(repeating: 7, count: 32)).open(token, order: order, category: "rock") == position)
+        let list = ProductList(category: "rock", order: order)
+        let token = tokens.seal(position, list: list)
+        #expect(try PageTokens(key: Array(repeating: 7, count: 32)).open(token, list: list) == position)
     }
 
-    private func reason(_ token: String, order: ProductOrder = .name, category: String = "rock") -> String? {
+    private func reason(_ token: String, _ list: ProductList = ProductList(category: "rock")) -> String? {
         do throws(RPCError) {
-            _ = try tokens.open(token, order: order, category: category)
+            _ = try tokens.open(token, list: list)
             return nil
         } catch {
             #expect(error.code == .invalidArgument)
@@ -30,21 +32,32 @@ struct PageTokensTests {
         }
     }
 
-    @Test("are good for their filter, order and key only")
-    func bound() {
-        let token = tokens.seal(.name(sortKey: "a\u{1}p"), order: .name, category: "rock")
-        #expect(reason(token) == nil)
-        #expect(reason(token, category: "metal") == "PAGE_TOKEN_INVALID")
-        #expect(reason(token, category: "") == "PAGE_TOKEN_INVALID")
-        #expect(reason(token, order: .nameDescending) == "PAGE_TOKEN_INVALID")
-        #expect(reason(token, order: .price) == "PAGE_TOKEN_INVALID")
-        let foreign = PageTokens(key: Array(repeating: 8, count: 32)).seal(.name(sortKey: "a\u{1}p"), order: .name, category: "rock")
-        #expect(reason(foreign) == "PAGE_TOKEN_INVALID")
+    @Test("are good for one list and key only: every part of the filter and the order count")
+    func bound() throws {
+        let usd = { (low: Int64?, high: Int64?) in KeyRange(currency: "USD", from: low, through: high) }
+        let lists = [
+            ProductList(), ProductList(category: "rock"), ProductList(category: "metal"), ProductList(category: "roc"),
+            ProductList(order: .nameDescending), ProductList(order: .price), ProductList(order: .priceDescending),
+            ProductList(inStockOnly: true), ProductList(category: "rock", inStockOnly: true),
+            ProductList(range: KeyRange(namePrefix: "t")), ProductList(range: KeyRange(namePrefix: "te")),
+            ProductList(category: "t", range: KeyRange(namePrefix: "t")), ProductList(category: "t"),
+            ProductList(range: usd(1, nil), order: .price), ProductList(range: usd(nil, 1), order: .price),
+            ProductList(range: usd(1, 1), order: .price), ProductList(range: usd(1, 2), order: .price), ProductList(range: usd(nil, nil), order: .price),
+        ]
+        for (index, list) in lists.enumerated() {
+            let token = tokens.seal(PagePosition(key: "a\u{1}p"), list: list)
+            for (other, opened) in lists.enumerated() {
+                #expect(reason(token, opened) == (index == other ? nil : "PAGE_TOKEN_INVALID"), "\(list) as \(opened)")
+            }
+            let foreign = PageTokens(key: Array(repeating: 8, count: 32)).seal(PagePosition(key: "a\u{1}p"), list: list)
+            #expect(reason(foreign, list) == "PAGE_TOKEN_INVALID")
+        }
     }
 
-    @Test("no cut, lengthened or changed token opens")
-    func tampering() {
-        let token = tokens.seal(.name(sortKey: "some name\u{1}product-1"), order: .name, category: "rock")
+    @Test("no cut, lengthened or changed token opens", arguments: [nil, PagePosition.Rank(count: 3, stamp: CatalogStamp(value: 4))])
+    func tampering(rank: PagePosition.Rank?) {
+        let list = ProductList(category: "rock")
+        let token = tokens.seal(PagePosition(key: "some name\u{1}product-1", rank: rank), list: list)
         let characters = Array(token)
         for index in characters.indices {
             #expect(reason(String(characters[..<index])) == "PAGE_TOKEN_INVALID")
@@ -74,22 +87,28 @@ struct PageTokensTests {
 struct PageRequestTests {
     private let tokens = PageTokens(key: Array(repeating: 7, count: 32))
 
+    private func request(_ request: Catalog.ListProductsRequest) throws -> PageRequest { try PageRequest(request, tokens: tokens) }
+
+    private func refused(_ request: Catalog.ListProductsRequest) -> RPCError? {
+        #expect(throws: RPCError.self) { try PageRequest(request, tokens: tokens) }
+    }
+
     @Test("sizes: 0 means 10, above 1,000 is clamped", arguments: [(0, 10), (1, 1), (1000, 1000), (1001, 1000), (Int32.max, 1000)] as [(Int32, Int64)])
     func sizes(asked: Int32, got: Int64) throws {
-        #expect(try PageRequest(Catalog.ListProductsRequest(pageSize: asked), tokens: tokens).size == got)
+        #expect(try request(.init(pageSize: asked)).size == got)
     }
 
     @Test("page 0 is page 1", arguments: [(0, 1), (1, 1), (Int32.max, Int64(Int32.max))] as [(Int32, Int64)])
     func pages(asked: Int32, got: Int64) throws {
-        #expect(try PageRequest(Catalog.ListProductsRequest(page: asked), tokens: tokens).start == .number(got))
+        #expect(try request(.init(page: asked)).start == .number(got))
     }
 
     @Test("what is wrong is reported at once")
     func refuses() {
-        let request = Catalog.ListProductsRequest(
-            category: String(repeating: "x", count: 129), orderBy: "stock", pageSize: -1, page: -1, pageToken: "t")
-        let error = #expect(throws: RPCError.self) { try PageRequest(request, tokens: tokens) }
-        #expect(error?.fieldViolations.map(\.field) == ["category", "order_by", "page_size", "page", "page_token"])
+        let error = refused(.init(
+            category: String(repeating: "x", count: 129), orderBy: "stock", pageSize: -1, page: -1, pageToken: "t",
+            namePrefix: String(repeating: "x", count: 513), totalMode: .unrecognized(7)))
+        #expect(error?.fieldViolations.map(\.field) == ["category", "name_prefix", "order_by", "page_size", "page", "page_token", "total_mode"])
     }
 
     @Test(
@@ -101,37 +120,61 @@ struct PageRequestTests {
     func orders(text: String, order: ProductOrder?) {
         #expect(ProductOrder(orderBy: text) == order)
     }
-}
 
-@Suite("Page windows")
-struct PageWindowTests {
-    @Test(
-        "page counts",
-        arguments: [(0, 10, 0), (1, 10, 1), (10, 10, 1), (11, 10, 2), (1309, 10, 131), (1309, 50, 27), (1309, 1000, 2)] as [(Int64, Int64, Int64)])
-    func counts(total: Int64, size: Int64, pages: Int64) {
-        #expect(PageWindow.pageCount(total: total, size: size) == pages)
-    }
-
-    @Test("every product is on exactly one page, whichever end is nearer", arguments: [0, 1, 9, 10, 11, 95, 100] as [Int64], [1, 7, 10, 200] as [Int64])
-    func partition(total: Int64, size: Int64) {
-        let all = Array(0..<total)
-        var seen: [Int64] = []
-        let pages = PageWindow.pageCount(total: total, size: size)
-        for number in 1...max(pages, 1) {
-            let window = PageWindow(number: number, size: size, total: total)
-            let source = window.fromEnd ? all.reversed() : all
-            let page = source.dropFirst(Int(window.skip)).prefix(Int(window.count))
-            seen += window.fromEnd ? page.reversed() : Array(page)
-            #expect(window.hasMore == (number < pages))
-            #expect(window.skip <= max(0, total / 2))
+    @Test("what is not in the table is refused, by its field, with the table")
+    func table() throws {
+        let cent = Catalog.Money(currencyCode: "USD", nanos: 10_000_000)
+        for (request, fields) in [
+            (.init(orderBy: "stock"), ["order_by"]), (.init(orderBy: "price", namePrefix: "t"), ["name_prefix"]), (.init(minPrice: cent), ["min_price"]),
+            (.init(orderBy: "name desc", minPrice: cent, maxPrice: cent), ["max_price", "min_price"]),
+        ] as [(Catalog.ListProductsRequest, [String])] {
+            let error = refused(request)
+            #expect(error?.fieldViolations.map(\.field) == fields)
+            #expect(error?.message.contains(QueryShape.allowed) == true)
         }
-        #expect(seen == all)
+        for word in ["category", "in_stock_only", "name_prefix", "min_price", "max_price", "\"name desc\"", "\"price desc\""] {
+            #expect(QueryShape.allowed.contains(word))
+        }
     }
 
-    @Test("a page beyond the last is empty")
-    func beyond() {
-        let window = PageWindow(number: Int64(Int32.max), size: 1000, total: 25)
-        #expect(window.count == 0)
-        #expect(!window.hasMore)
+    @Test("each row of the table is reached by a request, and has an index of its own")
+    func shapes() throws {
+        let shapes = try ["name", "name desc", "price", "price desc"].flatMap { order in
+            try ["", "rock"].flatMap { category in
+                try [false, true].map { try request(.init(category: category, orderBy: order, inStockOnly: $0)).list.shape }
+            }
+        }
+        #expect(Set(shapes) == Set(QueryShape.table))
+        #expect(Set(QueryShape.table.map(\.indexName)).count == QueryShape.table.count)
+        #expect(Set(QueryShape.table.map { "\($0.index.keys)" }).count == QueryShape.table.count)
+    }
+
+    @Test(
+        "ranges of prices that make no sense are refused by their field",
+        arguments: [
+            (.init(currencyCode: "USD", units: 2), .init(currencyCode: "USD", units: 1), ["max_price"]),
+            (.init(currencyCode: "USD", units: 1), .init(currencyCode: "EUR", units: 2), ["max_price.currency_code"]),
+            (.init(currencyCode: "USD", units: -1), nil, ["min_price"]), (nil, .init(currencyCode: "USD", nanos: -10_000_000), ["max_price"]),
+            (.init(currencyCode: "usd", units: 1), nil, ["min_price.currency_code"]), (.init(), nil, ["min_price.currency_code"]),
+            (nil, .init(currencyCode: "USD", units: .max), ["max_price.units"]), (nil, .init(currencyCode: "USD", nanos: 1), ["max_price.nanos"]),
+            (nil, .init(currencyCode: "US:", units: 1), ["max_price.currency_code"]),
+            (.init(currencyCode: "USD"), .init(currencyCode: "USD"), []), (.init(currencyCode: "USD", units: .max / 100 - 1), nil, []),
+        ] as [(Catalog.Money?, Catalog.Money?, [String])])
+    func prices(low: Catalog.Money?, high: Catalog.Money?, fields: [String]) throws {
+        let asked = Catalog.ListProductsRequest(orderBy: "price", minPrice: low, maxPrice: high)
+        if fields.isEmpty {
+            _ = try request(asked)
+        } else {
+            #expect(refused(asked)?.fieldViolations.map(\.field) == fields)
+        }
+    }
+
+    @Test("filters that fold to the same text are the same list")
+    func folding() throws {
+        let plain = try request(.init(category: "uber", namePrefix: "a b")).list
+        let odd = try request(.init(category: "ÜBER", namePrefix: "Á\nB")).list
+        #expect(odd == plain)
+        let nothing = try request(.init(category: "\u{200B}")).list
+        #expect(nothing == ProductList())
     }
 }

@@ -6,86 +6,155 @@ import Testing
 
 @testable import Shop
 
+/// What the profiler says about one query of products.
+private struct Cost {
+    var keys: Int64
+    var documents: Int64
+    /// The whole plan, as text.
+    var plan: String
+}
+
+extension [Cost] {
+    fileprivate var keys: Int64 { reduce(0) { $0 + $1.keys } }
+    fileprivate var documents: Int64 { reduce(0) { $0 + $1.documents } }
+    /// Whether nothing was scanned or sorted in memory.
+    fileprivate var areServedByIndex: Bool {
+        !contains { cost in ["COLLSCAN", "\"SORT\"", "SORT_KEY_GENERATOR"].contains { cost.plan.contains($0) } }
+    }
+}
+
+/// Asks MongoDB's own profiler what each page took.
 @Suite("What pages cost", .serialized)
 struct QueryCostTests {
-    /// What MongoDB's profiler says about one query.
-    private struct Cost {
-        var keys: Int64
-        var documents: Int64
-        var sortsInMemory: Bool
-    }
-
-    @Test("a page by token examines what it shows, one key a category more, and never sorts in memory")
-    func byToken() async throws {
+    /// 2,000 products; about 160 of 200 categories contain "metal".
+    private func withCatalogue(
+        _ seed: UInt64, _ body: (RunningShop, Catalog.CatalogService.Client, ListModel, inout SeededGenerator) async throws -> Void
+    ) async throws {
+        var random = SeededGenerator(seed: seed)
+        let model = ListModel.random(2000, categories: Int.random(in: 1...200, using: &random), using: &random)
         let shop = try RunningShop()
         defer { shop.stop() }
         try await shop.withClient { catalog, _ in
-            try await fill(catalog)
-            for orderBy in ["name", "name desc", "price", "price desc"] {
-                for category in ["", "metal", "group 27"] {
-                    var request = Catalog.ListProductsRequest(category: category, orderBy: orderBy, pageSize: 10)
-                    request.pageToken = try await catalog.listProducts(request).nextPageToken
-                    let cost = try await cost(of: shop) { _ = try await catalog.listProducts(request) }
-                    #expect(!cost.sortsInMemory)
-                    #expect(cost.documents <= 30, "\(orderBy) of \(category)")
-                    // 20 categories contain "metal"; a price ties about 50 products.
-                    #expect(cost.keys <= 11 + 21 + 51, "\(orderBy) of \(category)")
-                }
-            }
+            try await catalog.importAll(model.products)
+            try await body(shop, catalog, model, &random)
         }
     }
 
-    @Test("a page by number skips on the index alone, from the nearer end")
-    func byNumber() async throws {
-        let shop = try RunningShop()
-        defer { shop.stop() }
-        try await shop.withClient { catalog, _ in
-            try await fill(catalog)
-            for orderBy in ["name", "price desc"] {
-                for category in ["", "metal", "group 27"] {
-                    let pages = try await catalog.listProducts(.init(category: category, pageSize: 10)).pageCount
-                    for page in [1, pages / 2, pages - 1] {
-                        let request = Catalog.ListProductsRequest(category: category, orderBy: orderBy, pageSize: 10, page: Int32(page))
-                        let cost = try await cost(of: shop) { _ = try await catalog.listProducts(request) }
-                        #expect(!cost.sortsInMemory)
-                        #expect(cost.documents <= 10, "page \(page) by \(orderBy) of \(category)")
-                        #expect(cost.keys <= 10 * min(page, pages - page + 1) + 25, "page \(page) by \(orderBy) of \(category)")
+    @Test("by token, no page of any shape examines more than it shows and two keys a category, and none is sorted in memory", arguments: Seeds.fresh(1, long: 10))
+    func byToken(seed: UInt64) async throws {
+        try await withCatalogue(seed) { shop, catalog, model, random in
+            for var request in ListModel.requests(using: &random) {
+                request.pageSize = [1, 10, 50].randomElement(using: &random) ?? 10
+                let categories = Int64(model.matchingCategories(request))
+                // At the start, after it, and deep inside.
+                for depth in [0, 1, 7] {
+                    var token = ""
+                    for _ in 0..<depth {
+                        request.pageToken = token
+                        token = try await catalog.listProducts(request).nextPageToken
+                        if token.isEmpty { break }
                     }
+                    if depth > 0, token.isEmpty { continue }
+                    request.pageToken = token
+                    let (response, queries) = try await costs(of: shop) { try await catalog.listProducts(request) }
+                    let rows = Int64(response.products.count)
+                    #expect(queries.areServedByIndex, "\(request): \(queries)")
+                    #expect(queries.documents <= rows, "\(request): \(queries)")
+                    // Where no total tells whether more follows, one more key is looked at.
+                    #expect(queries.keys <= rows + 2 * max(categories, 1), "\(request): \(queries)")
+                    #expect(queries.count <= 2)
+                    #expect((queries.first?.keys ?? 0) <= rows + 2 * categories, "\(request): \(queries)")
                 }
             }
         }
     }
 
-    /// 2,000 products in 40 categories, half of them some metal, with 40 prices.
-    private func fill(_ catalog: Catalog.CatalogService.Client) async throws {
-        for batch in 0..<2 {
-            let products = (0..<1000).map { index in
-                let category = index % 40
-                return Catalog.Product.sample(
-                    "p\(batch)-\(index)", name: "Name \(index * 7919 % 1000)", category: (category < 20 ? "Metal " : "Group ") + "\(category)",
-                    cents: Int64(index / 25))
+    @Test("by number, a page skips on the index alone, and reads no document but those it shows", arguments: Seeds.fresh(1, long: 10))
+    func byNumber(seed: UInt64) async throws {
+        try await withCatalogue(seed) { shop, catalog, model, random in
+            for var request in ListModel.requests(using: &random) {
+                request.pageSize = [1, 10, 50].randomElement(using: &random) ?? 10
+                let total = Int32(model.list(request).count)
+                let pages = (total + request.pageSize - 1) / request.pageSize
+                for page in Set([1, pages / 2, pages - 1, pages]) where page > 0 {
+                    request.page = page
+                    let (response, queries) = try await costs(of: shop) { try await catalog.listProducts(request) }
+                    let rows = Int64(response.products.count)
+                    #expect(queries.areServedByIndex, "\(request): \(queries)")
+                    #expect(queries.documents == rows, "\(request): \(queries)")
+                    let isCounted = response.totalMode == .exact
+                    let skipped = isCounted ? min(page - 1, pages - page) * request.pageSize : (page - 1) * request.pageSize
+                    let categories = Int64(model.matchingCategories(request))
+                    #expect(queries.keys <= rows + Int64(skipped) + 2 * max(categories, 1), "\(request): \(queries)")
+                }
             }
-            _ = try await catalog.importProducts(.init(products: products))
         }
     }
 
-    private func cost(of shop: RunningShop, _ query: () async throws -> Void) async throws -> Cost {
-        try profile(shop, level: 2)
-        try await query()
-        try profile(shop, level: 0)
-        let filter = Document { filter in
-            filter.append("ns", "\(shop.database).\(CollectionName.products)")
-            filter.append("op", "query")
+    @Test("a page in the middle that was asked for before, or lies near to one, skips little")
+    func nearKnownRanks() async throws {
+        try await withCatalogue(7) { shop, catalog, _, _ in
+            let request = Catalog.ListProductsRequest(orderBy: "price desc", pageSize: 10, page: 100)
+            let (first, before) = try await costs(of: shop) { try await catalog.listProducts(request) }
+            #expect(before.keys >= 990)
+            let (again, after) = try await costs(of: shop) { try await catalog.listProducts(request) }
+            #expect(again == first)
+            #expect(after.keys <= 20)
+            // A change of the catalogue makes all of it void; one of stock does not.
+            _ = try await catalog.importProducts(.init(products: [.sample("another", cents: .max / 200)]))
+            let (_, changed) = try await costs(of: shop) { try await catalog.listProducts(request) }
+            #expect(changed.keys >= 990)
         }
-        let last = FindOptions(sort: Document { $0.append("$natural", -1) })
-        let cost = try shop.inDatabase { client throws(MongoError) in
-            try client.collection("system.profile", in: shop.database).findOne(filter, last) { row throws(MongoError) in
-                Cost(
-                    keys: try row.int64("keysExamined"), documents: try row.int64("docsExamined"),
-                    sortsInMemory: row.find("hasSortStage")?.bool ?? false)
+    }
+
+    @Test("totals are counted on the index alone")
+    func totals() async throws {
+        try await withCatalogue(8) { shop, catalog, model, _ in
+            for request in [
+                .init(inStockOnly: true, totalMode: .exact), .init(category: "metal", inStockOnly: true, totalMode: .exact),
+                .init(namePrefix: "t", totalMode: .exact), .init(category: "metal", namePrefix: "t", totalMode: .exact),
+            ] as [Catalog.ListProductsRequest] {
+                let (response, queries) = try await costs(of: shop) { try await catalog.listProducts(request) }
+                #expect(response.totalSize == Int64(model.list(request).count))
+                #expect(queries.areServedByIndex)
+                #expect(queries.documents == Int64(response.products.count), "\(request): \(queries)")
             }
         }
-        return try #require(cost)
+    }
+
+    @Test("products by their ids are looked up by them")
+    func byIDs() async throws {
+        try await withCatalogue(9) { shop, catalog, model, _ in
+            let ids = model.products.prefix(1000).map(\.id)
+            let (response, queries) = try await costs(of: shop) { try await catalog.batchGetProducts(.init(ids: ids)) }
+            #expect(response.products.count == 1000)
+            #expect(queries.count == 1 && queries.documents == 1000 && queries.keys <= 2001 && queries.areServedByIndex)
+        }
+    }
+
+    /// Runs `query`, and returns what came of it beside what the profiler says about each query of products that it made.
+    private func costs<Response>(of shop: RunningShop, _ query: () async throws -> Response) async throws -> (Response, [Cost]) {
+        try profile(shop, level: 2)
+        let response = try await query()
+        try profile(shop, level: 0)
+        let costs = try shop.inDatabase { client throws(MongoError) in
+            let profiles = client.collection("system.profile", in: shop.database)
+            var costs: [Cost] = []
+            var cursor = try profiles.find(Document { filter in
+                filter.append("ns", "\(shop.database).\(CollectionName.products)")
+                filter.document("op") { $0.append("$in", ["query", "command"]) }
+            })
+            while let row = try cursor.next() {
+                // Of a command that only counts, a summary is all that is said.
+                let plan = if let plan = row.find("execStats")?.document { Document(copying: plan).description } else { try row.string("planSummary") }
+                costs.append(Cost(keys: try row.int64("keysExamined"), documents: try row.int64("docsExamined"), plan: plan))
+            }
+            return costs
+        }
+        _ = try shop.inDatabase { client throws(MongoError) in
+            try client.runCommand(Document { $0.append("drop", "system.profile") }, in: shop.database)
+        }
+        return (response, costs)
     }
 
     private func profile(_ shop: RunningShop, level: Int) throws {

@@ -51,13 +51,16 @@ struct DecisionTests {
         #expect(decisions.demands == ["a": 10, "b": 1])
     }
 
-    @Test("equal demands become one stock change, in a fixed order")
+    @Test("equal demands become one stock change, in a fixed order; what loses its last pieces is by itself")
     func stockChanges() {
-        let decisions = Decisions(verdicts: [], demands: ["c": 1, "a": 2, "b": 1, "d": 2, "e": 7])
+        let decisions = Decisions(verdicts: [], demands: ["c": 1, "a": 2, "b": 1, "d": 2, "e": 7, "f": 2])
+        let products = ["a": 3, "b": 2, "c": 9, "d": 2, "e": 7, "f": 2].mapValues { (stock: Int64) in
+            StockedProduct(price: MinorAmount(currency: "USD", minor: 1), stock: stock)
+        }
         #expect(
-            decisions.stockChanges == [
-                .init(quantity: 1, productIDs: ["b", "c"]), .init(quantity: 2, productIDs: ["a", "d"]),
-                .init(quantity: 7, productIDs: ["e"]),
+            decisions.stockChanges(products) == [
+                .init(quantity: 1, leavesNone: false, productIDs: ["b", "c"]), .init(quantity: 2, leavesNone: false, productIDs: ["a"]),
+                .init(quantity: 2, leavesNone: true, productIDs: ["d", "f"]), .init(quantity: 7, leavesNone: true, productIDs: ["e"]),
             ])
     }
 

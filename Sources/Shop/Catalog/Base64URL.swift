@@ -1,0 +1,46 @@
+/// Base64 with the alphabet for URLs (RFC 4648, section 5), without padding.
+enum Base64URL {
+    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+
+    static func encode(_ bytes: [UInt8]) -> String {
+        var characters: [UInt8] = []
+        var (buffer, bits): (UInt32, UInt32) = (0, 0)
+        for byte in bytes {
+            buffer = buffer << 8 | UInt32(byte)
+            bits += 8
+            while bits >= 6 {
+                bits -= 6
+                characters.append(alphabet[Int(buffer >> bits & 63)])
+            }
+        }
+        if bits > 0 { characters.append(alphabet[Int(buffer << (6 - bits) & 63)]) }
+        return String(decoding: characters, as: UTF8.self)
+    }
+
+    /// Nil for what `encode` never writes, so that each value has one spelling.
+    static func decode(_ text: String) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var (buffer, bits): (UInt32, UInt32) = (0, 0)
+        for character in text.utf8 {
+            guard let value = value(of: character) else { return nil }
+            buffer = buffer << 6 | value
+            bits += 6
+            if bits >= 8 {
+                bits -= 8
+                bytes.append(UInt8(truncatingIfNeeded: buffer >> bits))
+            }
+        }
+        return bits < 6 && buffer & ((1 << bits) - 1) == 0 ? bytes : nil
+    }
+
+    private static func value(of character: UInt8) -> UInt32? {
+        switch character {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt32(character) - 65
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): UInt32(character) - 71
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt32(character) + 4
+        case UInt8(ascii: "-"): 62
+        case UInt8(ascii: "_"): 63
+        default: nil
+        }
+    }
+}

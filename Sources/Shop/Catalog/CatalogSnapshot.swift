@@ -1,0 +1,88 @@
+import Glibc
+
+/// A random number that every change of the catalogue replaces: where it is the same, the catalogue is the same.
+///
+/// Adding, removing, renaming, repricing and moving products to other categories are such changes. Stock is not.
+/// It is random and not a count, so that it never comes back, not even after a database was restored from an older copy.
+struct CatalogStamp: Hashable, Sendable {
+    var value: Int64
+
+    /// Of a catalogue that was never changed.
+    static let none = CatalogStamp(value: 0)
+
+    static func random() -> CatalogStamp { CatalogStamp(value: .random(in: 1 ... .max)) }
+}
+
+/// The categories and their counts as they were at one moment.
+struct CatalogSnapshot: Sendable {
+    let stamp: CatalogStamp
+    /// Products of all categories.
+    let productCount: Int64
+
+    private let keys: [String]
+    private let counts: [Int64]
+    /// The keys one after another, with a byte between them that no text holds, and where each begins.
+    private let text: [UInt8]
+    private let starts: [Int]
+
+    init(stamp: CatalogStamp, categories: [(key: String, count: Int64)]) {
+        self.stamp = stamp
+        productCount = categories.reduce(0) { $0 + $1.count }
+        keys = categories.map(\.key)
+        counts = categories.map(\.count)
+        var text: [UInt8] = []
+        var starts: [Int] = []
+        for category in categories {
+            starts.append(text.count)
+            text += category.key.utf8
+            text.append(0xFF)
+        }
+        self.text = text
+        self.starts = starts
+    }
+
+    /// The categories that a filter matches, and how many products they have together.
+    struct Match: Sendable, Equatable {
+        var keys: [String] = []
+        var productCount: Int64 = 0
+    }
+
+    /// The categories whose key contains `part`, which is folded and not empty.
+    func matching(_ part: String) -> Match {
+        var match = Match()
+        var part = part
+        part.withUTF8 { part in
+            text.withUnsafeBufferPointer { text in
+                var index = 0
+                while index < keys.count, let offset = Self.offset(of: part, in: text, from: starts[index]) {
+                    index = category(at: offset)
+                    match.keys.append(keys[index])
+                    match.productCount += counts[index]
+                    index += 1
+                }
+            }
+        }
+        return match
+    }
+
+    private static func offset(of part: UnsafeBufferPointer<UInt8>, in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
+        guard let base = text.baseAddress, let first = part.first, let pattern = part.baseAddress else { return nil }
+        var place = start
+        while place + part.count <= text.count, let found = memchr(base + place, Int32(first), text.count - part.count - place + 1) {
+            place = UnsafeRawPointer(found) - UnsafeRawPointer(base)
+            if memcmp(found, pattern, part.count) == 0 { return place }
+            place += 1
+        }
+        return nil
+    }
+
+    /// The index of the category whose key lies at `offset`.
+    private func category(at offset: Int) -> Int {
+        var (low, high) = (0, starts.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if starts[middle] <= offset { low = middle + 1 } else { high = middle }
+        }
+        return low - 1
+    }
+}

@@ -1,0 +1,76 @@
+import MongoDB
+import ProtoShop
+import RPC
+import Synchronization
+
+/// Finds pages of products.
+final class ProductListing: Sendable {
+    private let products: ProductStore
+    private let snapshots: CatalogSnapshots
+    private let memory = Mutex(ListMemory())
+
+    init(products: ProductStore, snapshots: CatalogSnapshots) {
+        self.products = products
+        self.snapshots = snapshots
+    }
+
+    /// A page, and what is known about the whole list.
+    struct Page: Sendable {
+        var records: [ProductRecord] = []
+        /// Products of the list; nil where they are not counted.
+        var total: Int64?
+        /// Where the next page begins; nil after the last.
+        var next: PagePosition?
+    }
+
+    /// The page that `request` asks for, of a catalogue not older than `arrival`. Nil where the filter matches too many categories.
+    func page(
+        _ request: PageRequest, since arrival: MonotonicTime, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> Page? {
+        let list = request.list
+        let snapshot = try snapshots.snapshot(since: arrival, client, before: deadline)
+        var query = ProductStore.Query(list: list)
+        var counted = snapshot.productCount
+        if !list.category.isEmpty {
+            let match = snapshot.matching(list.category)
+            guard match.keys.count <= Limits.maxMatchingCategories else { return nil }
+            guard !match.keys.isEmpty else { return Page(total: request.totalMode == .none ? nil : 0) }
+            (query.categoryKeys, counted) = (match.keys, match.productCount)
+        }
+        let known = list.isStamped ? memory.withLock { $0.knowledge(of: list, at: snapshot.stamp) } : .init()
+        var total = list.isCounted ? counted : known.total
+        if total == nil, request.totalMode == .exact {
+            total = try products.count(query, client, before: deadline)
+            memory.withLock { $0.learn(of: list, at: snapshot.stamp, total: total) }
+        }
+        let (stretch, before) = place(request, total, known, snapshot.stamp)
+        let rows = try products.rows(query, stretch, client, before: deadline)
+        let isTold = request.totalMode == .exact || request.totalMode == .unspecified && list.isCounted
+        var page = Page(records: rows.records, total: isTold ? total : nil)
+        guard let key = rows.lastKey, !stretch.isAtEnd else { return page }
+        let rank = before.map { $0 + Int64(rows.records.count) }
+        if let rank { memory.withLock { $0.learn(of: list, at: snapshot.stamp, rank: .init(rank: rank, key: key)) } }
+        // The total may be older than the rows. To say "more" where there is none costs somebody an empty page; the other way
+        // round products would be missed.
+        var hasMore = if let rank, let total { rank < total } else { false }
+        if !hasMore { hasMore = try products.hasProducts(query, after: key, client, before: deadline) }
+        if hasMore {
+            page.next = PagePosition(key: key, rank: list.isStamped ? rank.map { .init(count: $0, stamp: snapshot.stamp) } : nil)
+        }
+        return page
+    }
+
+    /// Where the page lies, and how many products are before it, where that is known.
+    private func place(
+        _ request: PageRequest, _ total: Int64?, _ known: ListMemory.Knowledge, _ stamp: CatalogStamp
+    ) -> (stretch: PageStretch, before: Int64?) {
+        switch request.start {
+        case .number(let number):
+            // No overflow: both come from int32.
+            let first = (number - 1) * request.size
+            return (PageStretch(first: first, size: request.size, total: total, known: known.ranks), first)
+        case .after(let position):
+            return (PageStretch(after: position.key, count: request.size), position.rank.flatMap { $0.stamp == stamp ? $0.count : nil })
+        }
+    }
+}

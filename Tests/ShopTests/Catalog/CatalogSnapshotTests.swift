@@ -1,0 +1,71 @@
+import MongoDB
+import ProtoShop
+import RPC
+import TestSupport
+import Testing
+
+@testable import Shop
+
+@Suite("Catalogue snapshots", .serialized)
+struct CatalogSnapshotTests {
+    @Test("categories are found by any part of their keys, never across two of them", arguments: Seeds.fresh(200))
+    func matching(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        let letters = ["a", "b", "ab", " ", "ß", "é", "☃"]
+        func text(_ longest: Int) -> String { (0..<Int.random(in: 0...longest, using: &random)).map { _ in letters.randomElement(using: &random) ?? "" }.joined() }
+        let keys = Set((0..<30).map { _ in text(5) }).sorted()
+        let categories = keys.map { ($0, Int64.random(in: 1...9, using: &random)) }
+        let snapshot = CatalogSnapshot(stamp: .random(), categories: categories)
+        #expect(snapshot.productCount == categories.reduce(0) { $0 + $1.1 })
+        for _ in 0..<50 {
+            let part = text(3)
+            guard !part.isEmpty else { continue }
+            let expected = categories.filter { category in
+                let (key, part) = (Array(category.0.utf8), Array(part.utf8))
+                return key.count >= part.count && (0...(key.count - part.count)).contains { Array(key[$0..<($0 + part.count)]) == part }
+            }
+            #expect(snapshot.matching(part) == .init(keys: expected.map(\.0), productCount: expected.reduce(0) { $0 + $1.1 }))
+        }
+        #expect(CatalogSnapshot(stamp: .none, categories: []).matching("a") == .init())
+    }
+
+    @Test("one reading serves all calls that arrived before it began, and none that came later")
+    func sharing() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, _ in
+            let categories = CategoryStore(database: shop.database)
+            let snapshots = CatalogSnapshots(categories: categories)
+            func count(since arrival: MonotonicTime) throws -> Int64 {
+                try shop.inDatabase { client throws(MongoError) in try snapshots.snapshot(since: arrival, client, before: .after(.seconds(5))).productCount }
+            }
+            let early = MonotonicTime.now
+            #expect(try count(since: early) == 0)
+            _ = try await catalog.importProducts(.init(products: [.sample("a")]))
+            // What was read for the first call does for a call that had arrived before the reading began.
+            #expect(try count(since: early) == 0)
+            #expect(try count(since: .now) == 1)
+            #expect(try count(since: early) == 1)
+        }
+    }
+
+    @Test("each change of the catalogue replaces the stamp; settled orders do not")
+    func stamps() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, orders in
+            func stamp() throws -> CatalogStamp {
+                try shop.inDatabase { client throws(MongoError) in try CategoryStore(database: shop.database).stamp(client, before: .after(.seconds(5))) }
+            }
+            var stamps = [try stamp()]
+            for product in [Catalog.Product.sample("a", stock: 5), .sample("a", name: "Other", stock: 5), .sample("a", cents: 7, stock: 5)] {
+                _ = try await catalog.importProducts(.init(products: [product]))
+                stamps.append(try stamp())
+            }
+            #expect(Set(stamps).count == 4)
+            let order = try await orders.submitOrder(.sample("k", [("a", 1)]))
+            #expect(try await orders.settled(order.order?.id ?? "").state == .fulfilled)
+            #expect(try stamp() == stamps.last)
+        }
+    }
+}
