@@ -66,12 +66,26 @@ class Shop:
         for shape in listed:
             figures = self.figures[shape.label] = Figures(self.size, shape)
             request = self.requests[shape.label] = shape.request
-            with figures.trying():
-                if shape.kind == shapes.TOKEN:
-                    page = self.driver.ask("ListProducts", {**request, "page": shape.page})["response"]
-                    request["pageToken"] = page.get("nextPageToken", "")
-                elif shape.page > 1:
-                    request["page"] = shape.page
+            if shape.kind in (shapes.TOKEN, shapes.OLD_TOKEN):
+                with figures.trying():
+                    self.take_token(shape)
+            elif shape.page > 1:
+                request["page"] = shape.page
+        self.driver.change()
+
+    def take_token(self, shape):
+        """Lets the shape's request go on after the page before."""
+        page = self.driver.ask("ListProducts", {**shape.request, "page": shape.page})["response"]
+        self.requests[shape.label]["pageToken"] = page.get("nextPageToken", "")
+
+    def make_ready(self, shape):
+        """Brings the server into the state in which the shape is asked for."""
+        if shape.kind == shapes.FRESH:
+            self.driver.change()
+        elif shape.kind == shapes.TOKEN:
+            self.take_token(shape)
+        else:
+            self.ask_once(shape)
 
     def ask_once(self, shape):
         return self.driver.ask(shape.method, self.requests[shape.label])["response"]
@@ -82,10 +96,7 @@ class Shop:
             for shape in self.shapes:
                 figures = self.figures[shape.label]
                 with figures.trying():
-                    if shape.kind == shapes.FRESH:
-                        self.driver.change()
-                    else:
-                        self.ask_once(shape)
+                    self.make_ready(shape)
                     figures.cost, response = profiler.cost("products", lambda: self.ask_once(shape))
                     figures.rows = len(response.get("products", []))
 
@@ -113,20 +124,16 @@ class Shop:
         """One round of a shape."""
         figures = self.figures[shape.label]
         with figures.trying():
-            answers = self.time_fresh(shape) if shape.kind == shapes.FRESH else self.time_repeated(shape)
+            calls = FRESH_CALLS if shape.kind == shapes.FRESH else 1
+            answers = [self.time_ready(shape) for _ in range(calls)]
             figures.rounds.append([time / 1000 for answer in answers for time in answer["round_trip_us"]])
             figures.database += [time / 1000 for answer in answers for time in answer["database_us"]]
 
-    def time_repeated(self, shape):
-        self.ask_once(shape)
-        return [self.driver.ask(shape.method, self.requests[shape.label], CALLS, CALL_MILLISECONDS)]
-
-    def time_fresh(self, shape):
-        answers = []
-        for _ in range(FRESH_CALLS):
-            self.driver.change()
-            answers.append(self.driver.ask(shape.method, self.requests[shape.label]))
-        return answers
+    def time_ready(self, shape):
+        """Calls as often as the shape's state lasts: what is fresh is so only once."""
+        self.make_ready(shape)
+        count = 1 if shape.kind == shapes.FRESH else CALLS
+        return self.driver.ask(shape.method, self.requests[shape.label], count, CALL_MILLISECONDS)
 
     def time_predecessor(self, shape):
         self.figures[shape.label].before_rounds.append(

@@ -146,7 +146,7 @@ class Report:
 
     def write_summary(self):
         """The most telling shapes, as a table for a document."""
-        places = ["first page", f"token at {shapes.DEEP:.0%} depth", "middle by number", "middle by number, again"]
+        places = ["first page", f"token at {shapes.DEEP:.0%} depth", f"old token at {shapes.DEEP:.0%} depth", "middle by number", "middle by number, again"]
         labels = [f"{filter} · {order} · {place}" for filter in ("all", "all in stock", *self.categories) for order in ("name", "price desc")
                   for place in places]
         sizes = " / ".join(f"{size:,}" for size in self.sizes)
@@ -229,8 +229,9 @@ class Report:
                 print(f"{kind}: {figures.size:,} · {figures.shape.label}: {what}")
         largest, label = self.shops[-1], "all · name"
         first, deep = largest.figures[f"{label} · first page"], largest.figures[f"{label} · token at {shapes.DEEP:.0%} depth"]
+        old = largest.figures[f"{label} · old token at {shapes.DEEP:.0%} depth"]
         smallest = self.shops[0].figures[f"{label} · first page"]
-        parts = [ratio("token_over_first", deep, first), ratio(f"first_{largest.size}_over_{self.shops[0].size}", first, smallest)]
+        parts = [ratio("token_over_first", deep, first), ratio("old_token_over_first", old, first), ratio(f"first_{largest.size}_over_{self.shops[0].size}", first, smallest)]
         category = largest.figures["few categories · name · middle by number"]
         parts += [f"middle_of_{category.shape.filter.count}_ms={category.p50:.2f}",
                   f"middle_of_{largest.size}_ms={largest.figures[f'{label} · middle by number'].p50:.2f}",

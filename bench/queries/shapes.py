@@ -7,8 +7,10 @@ DEEP = 0.9
 SORTS = {"name": "name", "name desc": "name_desc", "price": "price", "price desc": "price_desc"}
 
 # How a page is asked for. FRESH: by number, after a product has changed, so that nothing which the server remembers of earlier answers
-# helps it. AGAIN: the same page by number once more. COUNTED: the first page, and how many products match. IDS: products by their ids.
-FIRST, TOKEN, FRESH, AGAIN, COUNTED, IDS = "first", "token", "number, fresh", "number, again", "counted", "ids"
+# helps it. AGAIN: the same page by number once more. TOKEN: by a token that was made since the last change; OLD_TOKEN: by one that was
+# made before. COUNTED: the first page, and how many products match. IDS: products by their ids.
+FIRST, TOKEN, OLD_TOKEN = "first", "token", "token, old"
+FRESH, AGAIN, COUNTED, IDS = "number, fresh", "number, again", "counted", "ids"
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Shape:
     @property
     def has_bounded_keys(self):
         """Whether it may examine no more keys than it shows products, but for one or two at the ends of each range. Others skip or count."""
-        return self.kind in (FIRST, TOKEN, IDS)
+        return self.kind in (FIRST, TOKEN, OLD_TOKEN, IDS)
 
     @property
     def has_predecessor(self):
@@ -152,9 +154,9 @@ def narrowed(database, filter, label, fields, condition):
 
 def by_token(filter, order):
     """The first page, and one far behind it."""
-    pages = filter.count // PAGE_SIZE
-    return [Shape(filter, order, FIRST, "first page"),
-            Shape(filter, order, TOKEN, f"token at {DEEP:.0%} depth", max(1, int(pages * DEEP)))]
+    deep = max(1, int(filter.count // PAGE_SIZE * DEEP))
+    return [Shape(filter, order, FIRST, "first page"), Shape(filter, order, TOKEN, f"token at {DEEP:.0%} depth", deep),
+            Shape(filter, order, OLD_TOKEN, f"old token at {DEEP:.0%} depth", deep)]
 
 
 def by_number(filter, order):
