@@ -71,6 +71,8 @@ struct HostileInputTests {
                 // As a filter it finds itself only; what folds away finds at least itself.
                 let found = try await catalog.listProducts(.init(category: "c\(index) \(text)", pageSize: 1000))
                 #expect(found.products.map(\.id) == ["p\(index)"], "\(text.debugDescription)")
+                let begun = try await catalog.listProducts(.init(category: "c\(index) ", pageSize: 1000, namePrefix: text))
+                #expect(begun.products.map(\.id) == ["p\(index)"], "\(text.debugDescription)")
             }
         }
     }
@@ -133,6 +135,24 @@ struct HostileInputTests {
             }
             for order in Self.texts + ["name; drop", "price desc desc", "NAME", "stock"] {
                 #expect(await violations { () throws(RPCError) in try await catalog.listProducts(.init(orderBy: order)) } == ["order_by"])
+            }
+        }
+    }
+
+    @Test("currencies of a range of prices are refused by their fields, and so are ways to count that nobody knows")
+    func ranges() async throws {
+        try await inShop { catalog, _, _ in
+            for currency in Self.texts + ["", "usd", "US", "USDX", "US:", "U\u{301}SD"] {
+                let price = Catalog.Money(currencyCode: currency, units: 1)
+                let refused = await violations { () throws(RPCError) in
+                    try await catalog.listProducts(.init(orderBy: "price", minPrice: price, maxPrice: price))
+                }
+                #expect(refused == ["min_price.currency_code", "max_price.currency_code"], "\(currency.debugDescription)")
+            }
+            for mode: Int32 in [-1, 3, 999, .max] {
+                let request = Catalog.ListProductsRequest(totalMode: .init(rawValue: mode))
+                let error = await failure { () throws(RPCError) in try await catalog.listProducts(request) }
+                #expect(error?.code == .invalidArgument && error?.fieldViolations.map(\.field) == ["total_mode"])
             }
         }
     }
