@@ -1,3 +1,4 @@
+import MongoDB
 import ProtoShop
 import RPC
 import TestSupport
@@ -62,6 +63,33 @@ struct ListingTests {
         #expect(page.totalMode == (isExact ? .exact : .none), "\(request)")
         #expect(page.totalSize == (isExact ? Int64(total) : 0), "\(request)")
         #expect(page.pageCount == (isExact ? PageCount.of(Int64(total), size: Int64(request.pageSize)) : 0))
+    }
+
+    @Test("a full page is not taken for the last one by a total that is older than its rows", arguments: ["name", "name desc", "price"])
+    func totalOlderThanRows(orderBy: String) async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, _ in
+            let listing = ProductListing(
+                products: ProductStore(database: shop.database), snapshots: CatalogSnapshots(categories: CategoryStore(database: shop.database)))
+            let tokens = PageTokens(key: Array(repeating: 1, count: PageTokens.keyLength))
+            let early = MonotonicTime.now
+            /// Of a catalogue that may be as old as that moment.
+            func page(_ number: Int32, _ token: String) throws -> (next: String, total: Int64?) {
+                let request = try PageRequest(.init(orderBy: orderBy, pageSize: 5, page: number, pageToken: token), tokens: tokens)
+                return try shop.inDatabase { client throws(MongoError) in
+                    let page = try listing.page(request, since: early, client, before: .after(.seconds(5)))
+                    return (page?.next.map { tokens.seal($0, list: request.list) } ?? "", page?.total ?? nil)
+                }
+            }
+            try await catalog.importAll((0..<10).map { .sample("b\($0)", cents: 5) })
+            let token = try page(1, "").next
+            #expect(try page(0, token).next == "" && page(2, "").next == "")
+            // At both ends, so that one is among those that the second page shows by either order.
+            try await catalog.importAll([.sample("b7-and-a-half", cents: 5), .sample("b2-and-a-half", cents: 5)])
+            let second = try page(0, token)
+            #expect(second.total == 10 && second.next != "")
+        }
     }
 
     @Test("a list by ids keeps their order, names those that are missing, and takes 1 to 1,000 of them")
