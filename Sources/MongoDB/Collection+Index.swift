@@ -62,3 +62,41 @@ extension Collection {
         }
     }
 }
+
+extension Collection {
+    /// The indexes that there are; none where the collection does not exist.
+    package func indexes(timeLimit: Duration? = nil) throws(MongoError) -> [Index] {
+        let options = try options(timeLimit)
+        guard let handle = mongoc_collection_find_indexes_with_opts(handle, options.bson) else {
+            preconditionFailure("libmongoc reports a failed query through its cursor")
+        }
+        var cursor = tied(Cursor(stealing: handle), to: self)
+        var indexes: [Index] = []
+        while let row = try cursor.next() {
+            var index = Index(
+                try row.string("name"), keys: Document(copying: try row.document("key")), unique: row.find("unique")?.bool ?? false,
+                expireAfter: row.find("expireAfterSeconds")?.int64.map { .seconds($0) })
+            if let filter = row.find("partialFilterExpression")?.document { index.partialFilter = Document(copying: filter) }
+            indexes.append(index)
+        }
+        return indexes
+    }
+}
+
+extension Index: Equatable {
+    /// Of the same name and form, whatever the width of the integers in it.
+    package static func == (left: Index, right: Index) -> Bool {
+        left.name == right.name && left.form == right.form
+    }
+}
+
+extension Index {
+    /// All but its name, for people: `{ "name_key" : 1 }`
+    package var form: String {
+        var text = keys.description
+        if unique { text += " unique" }
+        if let partialFilter { text += " where \(partialFilter)" }
+        if let expireAfter { text += " for \(expireAfter.components.seconds) s" }
+        return text
+    }
+}

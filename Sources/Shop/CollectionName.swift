@@ -3,6 +3,7 @@ enum CollectionName {
     static let products = "products"
     static let categories = "categories"
     static let catalog = "catalog"
+    static let stockAdjustments = "stock_adjustments"
     static let orders = "orders"
     static let settlements = "settlements"
     static let leases = "leases"

@@ -18,9 +18,14 @@ enum Limits {
     /// Lines of an order: bounds the documents that one order makes a settlement write.
     static let maxLines = 100
 
+    /// How long an adjustment of stock is remembered: far longer than anybody repeats a call.
+    static let requestIDLifetime = Duration.seconds(30 * 24 * 3600)
+
     // MARK: Requests
     /// Largest request of methods that take an id or some numbers, with room for fields of later versions.
     static let maxSmallRequest = 4 << 10
+    /// Largest UpdateProduct: a product with the longest texts, and the names of its fields, with room for fields of later versions.
+    static let maxProductRequest = 16 << 10
     /// Largest ListProducts: the longest page token, category and prefix.
     static let maxListRequest = 32 << 10
     /// Ids of one BatchGetProducts: what a page may hold.
@@ -69,6 +74,12 @@ enum Limits {
     static let maxTransactionTime = Duration.seconds(10)
     /// When a caller may try again after the database was away.
     static let databaseRetryDelay = Duration.milliseconds(500)
+
+    // MARK: Checks
+    /// Products that a check reads at once: some milliseconds, and less than a megabyte without their descriptions.
+    static let checkedAtOnce = 2000
+    /// Findings that a check lists; the others are counted. Beyond it, more tell nobody more.
+    static let maxFindings = 1000
 
     // MARK: Settlement
     /// Documents that one settlement transaction writes: large enough to share the cost of a commit, small enough to commit

@@ -5,7 +5,7 @@ import Synchronization
 
 /// A thread that works in rounds, sleeps between them until it is woken or its time has come, and stops promptly.
 final class LoopThread: Sendable {
-    private let stopping = Atomic<Bool>(false)
+    private let isToStop = Atomic<Bool>(false)
     /// Counts the wake-ups that the thread has not seen yet.
     private let bell: Int32
     private let isRung = Atomic<Bool>(false)
@@ -39,7 +39,7 @@ final class LoopThread: Sendable {
     }
 
     /// Whether the body is to return.
-    var isStopping: Bool { stopping.load(ordering: .acquiring) }
+    var isStopping: Bool { isToStop.load(ordering: .acquiring) }
 
     /// Ends the current or next sleep. From any thread, and cheap when repeated.
     func wake() {
@@ -71,13 +71,29 @@ final class LoopThread: Sendable {
 
     /// Asks the body to return, and waits until it has.
     func stop() {
-        stopping.store(true, ordering: .releasing)
+        if let thread = stopping() { pthread_join(thread, nil) }
+    }
+
+    /// Asks the body to return, and waits until it has, at most for `limit`. Then it is left behind, and cleans up after itself
+    /// should it ever return.
+    func stop(atMost limit: Duration) {
+        guard let thread = stopping() else { return }
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let microseconds = Int(limit.wholeMicroseconds) + end.tv_nsec / 1000
+        end.tv_sec += microseconds / 1_000_000
+        end.tv_nsec = microseconds % 1_000_000 * 1000
+        if pthread_clockjoin_np(thread, nil, CLOCK_MONOTONIC, &end) != 0 { pthread_detach(thread) }
+    }
+
+    /// Asks the body to return. The thread, if it was started and not stopped before.
+    private func stopping() -> pthread_t? {
+        isToStop.store(true, ordering: .releasing)
         wake()
-        let started = thread.withLock { thread in
+        return thread.withLock { thread in
             defer { thread = nil }
             return thread
         }
-        if let started { pthread_join(started, nil) }
     }
 
     private final class Body {

@@ -27,12 +27,13 @@ package final class Shop: Sendable {
     private let settler: Settler
     let waiters: OrderWaiters
     private let notifier: Notifier
+    private let checker: CatalogChecker
 
     /// Creates what is missing in the database (collections, indexes, the key of page tokens) and starts the threads.
     ///
     /// - Parameters:
     ///   - calls: clients for everything that somebody waits for: calls, the settler, the notifier.
-    ///   - background: clients with long timeouts, for building indexes. Used before this returns only.
+    ///   - background: clients with long timeouts, for building indexes and for checks of the catalogue.
     ///   - publisher: pushes completions; closed by whoever made it, after `stop`.
     package static func start(
         calls: ClientPool, background: ClientPool, publisher: EventPublisher, configuration: ShopConfiguration = .init(),
@@ -44,10 +45,14 @@ package final class Shop: Sendable {
             return PageTokens(key: try schema.pageTokenKey(client))
         }
         let database = ShopDatabase(pool: calls, name: configuration.database, logger: logger)
-        return Shop(database: database, tokens: tokens, publisher: publisher, configuration: configuration)
+        return Shop(
+            database: database, background: background, tokens: tokens, publisher: publisher, configuration: configuration)
     }
 
-    private init(database: ShopDatabase, tokens: PageTokens, publisher: EventPublisher, configuration: ShopConfiguration) {
+    private init(
+        database: ShopDatabase, background: ClientPool, tokens: PageTokens, publisher: EventPublisher,
+        configuration: ShopConfiguration
+    ) {
         let settlements = SettlementStore(database: database.name)
         let orders = OrderStore(database: database.name)
         let reader = OrderReader(orders: orders, settlements: settlements)
@@ -64,8 +69,10 @@ package final class Shop: Sendable {
             notifier.wake()
         }
         let submit = SubmitOrders(database: database, reader: reader) { settler.wake() }
+        let checker = CatalogChecker(
+            database: database, background: background, categories: CategoryStore(database: database.name))
         services = [
-            CatalogService(database: database, tokens: tokens),
+            CatalogService(database: database, tokens: tokens, checker: checker),
             OrderService(
                 database: database, reader: reader, submit: submit, waiters: waiters, notifier: notifier,
                 allowsAllCompletions: configuration.allowsAllCompletions),
@@ -73,15 +80,18 @@ package final class Shop: Sendable {
         self.settler = settler
         self.waiters = waiters
         self.notifier = notifier
+        self.checker = checker
         settler.start()
         waiters.start()
         notifier.start()
+        checker.start()
     }
 
     /// For `ServerConfiguration.databaseTime`.
     package static var databaseTimeOfThisThread: Duration { CommandTime.ofThisThread }
 
-    /// Ends the threads: whoever waits for an order hears how it stands, the lease is given back, marks are stored.
+    /// Ends the threads: whoever waits for an order hears how it stands, the lease is given back, marks are stored, a check of the
+    /// catalogue is given up.
     ///
     /// To be called once, at the beginning of a drain: calls that come later are still answered, orders still accepted; they
     /// are settled by the next server.
@@ -89,5 +99,11 @@ package final class Shop: Sendable {
         waiters.stop()
         settler.stop()
         notifier.stop()
+        checker.stop()
     }
+
+    /// For calls that would have to wait for one of the threads.
+    static let shuttingDown = RPCError(
+        .unavailable, reason: "SHUTTING_DOWN", "the server is shutting down", disposition: .notExecuted,
+        retryDelay: Limits.databaseRetryDelay)
 }

@@ -11,8 +11,9 @@ struct ShopSchema: Sendable {
 
     /// All indexes, by collection. A snapshot of categories cannot be read while its collections are only just being created, so
     /// these have theirs of `_id` named, which creates the collections.
-    private static let indexes: [(collection: String, indexes: [Index])] = [
+    static let indexes: [(collection: String, indexes: [Index])] = [
         (CollectionName.products, ProductStore.indexes), (CollectionName.categories, [.ofID]), (CollectionName.catalog, [.ofID]),
+        (CollectionName.stockAdjustments, StockAdjustmentStore.indexes),
         (CollectionName.orders, OrderStore.indexes), (CollectionName.settlements, SettlementStore.indexes),
     ]
 

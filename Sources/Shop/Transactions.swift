@@ -21,7 +21,7 @@ enum Transactions {
         while true {
             do throws(MongoError) {
                 try session.startTransaction(maxCommitTime: deadline.remaining)
-                let result = try body(session)
+                let result = try uncommitted(session, body)
                 // Too late: aborted, nothing of it remains.
                 if deadline.hasPassed { throw MongoError(.timeout, "no time was left to commit") }
                 try commit(session, before: deadline, pause: pause)
@@ -30,6 +30,19 @@ enum Transactions {
                 session.abortTransaction()
                 guard error.labels.contains(.transientTransaction), !deadline.hasPassed, pause(backoff.next()) else { throw error }
             }
+        }
+    }
+
+    /// Runs `body`. Whatever became of its statements, nothing of them remains without a commit.
+    private static func uncommitted<Result>(
+        _ session: borrowing Session, _ body: (borrowing Session) throws(MongoError) -> Result
+    ) throws(MongoError) -> Result {
+        do throws(MongoError) {
+            return try body(session)
+        } catch {
+            var error = error
+            error.mayHaveRun = false
+            throw error
         }
     }
 

@@ -3,7 +3,7 @@ import RPC
 
 /// What the exit codes of the program mean. They are fixed: scripts rely on them.
 enum ExitStatus {
-    /// A fault of this program or of its surroundings.
+    /// A fault of this program or of its surroundings; `doctor`: something was found.
     static let failure: Int32 = 1
     /// `health`: the server does not serve, or is not there.
     static let notServing: Int32 = 4

@@ -17,13 +17,13 @@ struct Orderwire: AsyncParsableCommand {
 
             Data goes to standard output, everything else to standard error. What is said in [brackets] below \
             a flag is its variable of the environment and its default; the flag wins.
-            Exit codes: 0; 1 a fault of this program; 4 not serving (health); 64 usage; 64 + the status code of a call that \
+            Exit codes: 0; 1 a fault of this program, or something found (doctor); 4 not serving (health); 64 usage; 64 + the status code of a call that \
             failed, as in 69 NOT_FOUND and 78 UNAVAILABLE.
             """,
         version: Version.text,
         subcommands: [
-            Serve.self, ProductsCommand.self, OrdersCommand.self, Call.self, List.self, Describe.self, Health.self, Completion.self,
-            VersionCommand.self,
+            Serve.self, ProductsCommand.self, OrdersCommand.self, Call.self, List.self, Describe.self, Health.self, Doctor.self,
+            Completion.self, VersionCommand.self,
         ])
 }
 

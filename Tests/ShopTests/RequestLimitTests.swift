@@ -16,6 +16,22 @@ import Testing
         #expect(try request.serializedBytes().count <= Limits.maxOrderRequest)
     }
 
+    @Test func theLargestUpdateFits() throws {
+        let product = Catalog.Product(
+            id: Self.id, name: String(repeating: "n", count: Limits.maxNameLength),
+            category: String(repeating: "c", count: Limits.maxCategoryLength),
+            price: MinorAmount(currency: "USD", minor: .max / 100).money, stock: Limits.maxStock,
+            description: String(repeating: "d", count: Limits.maxDescriptionLength))
+        let request = Catalog.UpdateProductRequest(
+            product: product, updateFields: ["name", "category", "price", "description"], expectedVersion: .max)
+        #expect(try request.serializedBytes().count <= Limits.maxProductRequest)
+    }
+
+    @Test func theLargestAdjustmentFits() throws {
+        let request = Catalog.AdjustStockRequest(id: Self.id, delta: -Limits.maxStock, requestId: Self.id)
+        #expect(try request.serializedBytes().count <= Limits.maxSmallRequest)
+    }
+
     @Test func theLargestAcknowledgementFits() throws {
         let request = Orders.AckCompletionsRequest(
             group: Self.id, memberId: Self.id, sequences: Array(repeating: .max, count: Limits.maxAcknowledgements))

@@ -43,6 +43,63 @@ extension Catalog {
 }
 
 extension Catalog {
+    /// CatalogFault says what is wrong.
+    public enum CatalogFault: Enumeration {
+        /// Not known to this version.
+        case unspecified
+        /// A category's count is not the number of its products.
+        case wrongCount
+        /// A category that has products is not stored.
+        case missingCategory
+        /// A category is stored that has no products.
+        case emptyCategory
+        /// A product's keys, by which it is found and sorted, do not follow from its fields.
+        case wrongKeys
+        /// A product cannot be read. It is left as it is.
+        case malformedProduct
+        /// An index is missing.
+        case missingIndex
+        /// An index has another form than it should. It is left as it is: queries need it until somebody replaces it.
+        case differentIndex
+        /// A number that this version does not know.
+        case unrecognized(Int32)
+
+        /// The value with number 0.
+        public init() { self.init(rawValue: 0) }
+
+        /// The value with this number.
+        public init(rawValue: Int32) {
+            switch rawValue {
+            case 0: self = .unspecified
+            case 1: self = .wrongCount
+            case 2: self = .missingCategory
+            case 3: self = .emptyCategory
+            case 4: self = .wrongKeys
+            case 5: self = .malformedProduct
+            case 6: self = .missingIndex
+            case 7: self = .differentIndex
+            default: self = .unrecognized(rawValue)
+            }
+        }
+
+        /// The value's number.
+        public var rawValue: Int32 {
+            switch self {
+            case .unspecified: 0
+            case .wrongCount: 1
+            case .missingCategory: 2
+            case .emptyCategory: 3
+            case .wrongKeys: 4
+            case .malformedProduct: 5
+            case .missingIndex: 6
+            case .differentIndex: 7
+            case .unrecognized(let number): number
+            }
+        }
+    }
+}
+
+extension Catalog {
     /// Product is something that can be ordered.
     public struct Product: Message {
         /// Id: 1 to 64 bytes of printable ASCII without spaces, compared as bytes. Required.
@@ -747,6 +804,546 @@ extension MessageField where Body == Catalog.ImportFailure, Value == String {
 }
 
 extension Catalog {
+    /// UpdateProductRequest says what a product is to become.
+    public struct UpdateProductRequest: Message {
+        /// The product's id and the new values. Required. Fields that update_fields does not name are not looked at.
+        public var product: Catalog.Product? = nil
+        /// Fields to change: "name", "category", "price", "description". Empty: all four.
+        public var updateFields: [String] = []
+        /// Version of the product as the caller saw it, at least 1. Required. Where it has another by now, the call fails with ABORTED.
+        public var expectedVersion: Int64 = 0
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            product: Catalog.Product? = nil,
+            updateFields: [String] = [],
+            expectedVersion: Int64 = 0
+        ) {
+            self.product = product
+            self.updateFields = updateFields
+            self.expectedVersion = expectedVersion
+        }
+    }
+}
+
+extension Catalog.UpdateProductRequest {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.catalog.v1.UpdateProductRequest"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__catalog__v1__update_product_request__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__UpdateProductRequest.self)
+        self.product = CValue.message(c.pointee.product)
+        self.updateFields = CValue.array(c.pointee.update_fields, c.pointee.n_update_fields) { CValue.string($0) }
+        self.expectedVersion = c.pointee.expected_version
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__UpdateProductRequest.self)
+        orderwire__catalog__v1__update_product_request__init(c)
+        c.pointee.product = try arena.message(self.product, "product")
+        c.pointee.n_update_fields = self.updateFields.count
+        c.pointee.update_fields = try arena.array(self.updateFields, "update_fields") { element throws(EncodingError) in
+            try arena.string(element)
+        }
+        c.pointee.expected_version = self.expectedVersion
+    }
+}
+
+extension MessageField where Body == Catalog.UpdateProductRequest, Value == Catalog.Product {
+    /// The product's id and the new values. Required. Fields that update_fields does not name are not looked at.
+    public static var product: Self { Self(1, "product", .delimited) }
+}
+
+extension MessageField where Body == Catalog.UpdateProductRequest, Value == String {
+    /// Fields to change: "name", "category", "price", "description". Empty: all four.
+    public static var updateFields: Self { Self(2, "update_fields", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Catalog.UpdateProductRequest, Value == Int64 {
+    /// Version of the product as the caller saw it, at least 1. Required. Where it has another by now, the call fails with ABORTED.
+    public static var expectedVersion: Self { Self(3, "expected_version", .varint) }
+}
+
+extension Catalog {
+    /// UpdateProductResponse holds the changed product.
+    public struct UpdateProductResponse: Message {
+        /// The product as it is now. Output only.
+        public var product: Catalog.Product? = nil
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            product: Catalog.Product? = nil
+        ) {
+            self.product = product
+        }
+    }
+}
+
+extension Catalog.UpdateProductResponse {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.catalog.v1.UpdateProductResponse"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__catalog__v1__update_product_response__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__UpdateProductResponse.self)
+        self.product = CValue.message(c.pointee.product)
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__UpdateProductResponse.self)
+        orderwire__catalog__v1__update_product_response__init(c)
+        c.pointee.product = try arena.message(self.product, "product")
+    }
+}
+
+extension MessageField where Body == Catalog.UpdateProductResponse, Value == Catalog.Product {
+    /// The product as it is now. Output only.
+    public static var product: Self { Self(1, "product", .delimited) }
+}
+
+extension Catalog {
+    /// AdjustStockRequest says how many pieces come or go.
+    public struct AdjustStockRequest: Message {
+        /// Id of the product. Required.
+        public var id: String = ""
+        /// Pieces to add, or below 0 to take out; -1,000,000,000 to 1,000,000,000, not 0. Stock must stay within 0 to 1,000,000,000.
+        public var delta: Int64 = 0
+        /// Names this adjustment: 1 to 64 bytes of printable ASCII without spaces. Required. The same again within 30 days is the same
+        /// adjustment, and answered with the first result. A refused adjustment does not use it up.
+        public var requestId: String = ""
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            id: String = "",
+            delta: Int64 = 0,
+            requestId: String = ""
+        ) {
+            self.id = id
+            self.delta = delta
+            self.requestId = requestId
+        }
+    }
+}
+
+extension Catalog.AdjustStockRequest {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.catalog.v1.AdjustStockRequest"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__catalog__v1__adjust_stock_request__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__AdjustStockRequest.self)
+        self.id = CValue.string(c.pointee.id)
+        self.delta = c.pointee.delta
+        self.requestId = CValue.string(c.pointee.request_id)
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__AdjustStockRequest.self)
+        orderwire__catalog__v1__adjust_stock_request__init(c)
+        c.pointee.id = try arena.string(self.id, "id")
+        c.pointee.delta = self.delta
+        c.pointee.request_id = try arena.string(self.requestId, "request_id")
+    }
+}
+
+extension MessageField where Body == Catalog.AdjustStockRequest, Value == String {
+    /// Id of the product. Required.
+    public static var id: Self { Self(1, "id", .delimited) }
+    /// Names this adjustment: 1 to 64 bytes of printable ASCII without spaces. Required. The same again within 30 days is the same
+    /// adjustment, and answered with the first result. A refused adjustment does not use it up.
+    public static var requestId: Self { Self(3, "request_id", .delimited) }
+}
+
+extension MessageField where Body == Catalog.AdjustStockRequest, Value == Int64 {
+    /// Pieces to add, or below 0 to take out; -1,000,000,000 to 1,000,000,000, not 0. Stock must stay within 0 to 1,000,000,000.
+    public static var delta: Self { Self(2, "delta", .varint) }
+}
+
+extension Catalog {
+    /// AdjustStockResponse reports an adjustment.
+    public struct AdjustStockResponse: Message {
+        /// Pieces in stock right after the adjustment, the first time. Output only.
+        public var stock: Int64 = 0
+        /// Whether the adjustment had been made before, and this is its result. Output only.
+        public var replayed: Bool = false
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            stock: Int64 = 0,
+            replayed: Bool = false
+        ) {
+            self.stock = stock
+            self.replayed = replayed
+        }
+    }
+}
+
+extension Catalog.AdjustStockResponse {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.catalog.v1.AdjustStockResponse"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__catalog__v1__adjust_stock_response__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__AdjustStockResponse.self)
+        self.stock = c.pointee.stock
+        self.replayed = c.pointee.replayed != 0
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__AdjustStockResponse.self)
+        orderwire__catalog__v1__adjust_stock_response__init(c)
+        c.pointee.stock = self.stock
+        c.pointee.replayed = self.replayed ? 1 : 0
+    }
+}
+
+extension MessageField where Body == Catalog.AdjustStockResponse, Value == Int64 {
+    /// Pieces in stock right after the adjustment, the first time. Output only.
+    public static var stock: Self { Self(1, "stock", .varint) }
+}
+
+extension MessageField where Body == Catalog.AdjustStockResponse, Value == Bool {
+    /// Whether the adjustment had been made before, and this is its result. Output only.
+    public static var replayed: Self { Self(2, "replayed", .varint) }
+}
+
+extension Catalog {
+    /// DeleteProductRequest names a product.
+    public struct DeleteProductRequest: Message {
+        /// Id of the product. Required.
+        public var id: String = ""
+        /// Version of the product as the caller saw it; 0: whatever it is. Where it has another by now, the call fails with ABORTED.
+        public var expectedVersion: Int64 = 0
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            id: String = "",
+            expectedVersion: Int64 = 0
+        ) {
+            self.id = id
+            self.expectedVersion = expectedVersion
+        }
+    }
+}
+
+extension Catalog.DeleteProductRequest {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.catalog.v1.DeleteProductRequest"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__catalog__v1__delete_product_request__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__DeleteProductRequest.self)
+        self.id = CValue.string(c.pointee.id)
+        self.expectedVersion = c.pointee.expected_version
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__DeleteProductRequest.self)
+        orderwire__catalog__v1__delete_product_request__init(c)
+        c.pointee.id = try arena.string(self.id, "id")
+        c.pointee.expected_version = self.expectedVersion
+    }
+}
+
+extension MessageField where Body == Catalog.DeleteProductRequest, Value == String {
+    /// Id of the product. Required.
+    public static var id: Self { Self(1, "id", .delimited) }
+}
+
+extension MessageField where Body == Catalog.DeleteProductRequest, Value == Int64 {
+    /// Version of the product as the caller saw it; 0: whatever it is. Where it has another by now, the call fails with ABORTED.
+    public static var expectedVersion: Self { Self(2, "expected_version", .varint) }
+}
+
+extension Catalog {
+    /// DeleteProductResponse holds what was deleted.
+    public struct DeleteProductResponse: Message {
+        /// The product as it was last. Output only.
+        public var product: Catalog.Product? = nil
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            product: Catalog.Product? = nil
+        ) {
+            self.product = product
+        }
+    }
+}
+
+extension Catalog.DeleteProductResponse {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.catalog.v1.DeleteProductResponse"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__catalog__v1__delete_product_response__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__DeleteProductResponse.self)
+        self.product = CValue.message(c.pointee.product)
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__DeleteProductResponse.self)
+        orderwire__catalog__v1__delete_product_response__init(c)
+        c.pointee.product = try arena.message(self.product, "product")
+    }
+}
+
+extension MessageField where Body == Catalog.DeleteProductResponse, Value == Catalog.Product {
+    /// The product as it was last. Output only.
+    public static var product: Self { Self(1, "product", .delimited) }
+}
+
+extension Catalog {
+    /// CheckCatalogRequest asks for a check.
+    public struct CheckCatalogRequest: Message {
+        /// Whether to mend what can be mended: counts, keys and missing indexes. It is safe beside other calls.
+        public var repair: Bool = false
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            repair: Bool = false
+        ) {
+            self.repair = repair
+        }
+    }
+}
+
+extension Catalog.CheckCatalogRequest {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.catalog.v1.CheckCatalogRequest"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__catalog__v1__check_catalog_request__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__CheckCatalogRequest.self)
+        self.repair = c.pointee.repair != 0
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__CheckCatalogRequest.self)
+        orderwire__catalog__v1__check_catalog_request__init(c)
+        c.pointee.repair = self.repair ? 1 : 0
+    }
+}
+
+extension MessageField where Body == Catalog.CheckCatalogRequest, Value == Bool {
+    /// Whether to mend what can be mended: counts, keys and missing indexes. It is safe beside other calls.
+    public static var repair: Self { Self(1, "repair", .varint) }
+}
+
+extension Catalog {
+    /// CheckCatalogResponse reports a check.
+    public struct CheckCatalogResponse: Message {
+        /// What was found, at most 1,000. Output only.
+        public var findings: [Catalog.CatalogFinding] = []
+        /// How much was found in all. Output only.
+        public var findingCount: Int64 = 0
+        /// How much of it was mended. Output only.
+        public var repairedCount: Int64 = 0
+        /// Products that were looked at. Output only.
+        public var productCount: Int64 = 0
+        /// Categories that were looked at. Output only.
+        public var categoryCount: Int64 = 0
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            findings: [Catalog.CatalogFinding] = [],
+            findingCount: Int64 = 0,
+            repairedCount: Int64 = 0,
+            productCount: Int64 = 0,
+            categoryCount: Int64 = 0
+        ) {
+            self.findings = findings
+            self.findingCount = findingCount
+            self.repairedCount = repairedCount
+            self.productCount = productCount
+            self.categoryCount = categoryCount
+        }
+    }
+}
+
+extension Catalog.CheckCatalogResponse {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.catalog.v1.CheckCatalogResponse"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__catalog__v1__check_catalog_response__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__CheckCatalogResponse.self)
+        self.findings = CValue.array(c.pointee.findings, c.pointee.n_findings) { CValue.message($0) ?? Catalog.CatalogFinding() }
+        self.findingCount = c.pointee.finding_count
+        self.repairedCount = c.pointee.repaired_count
+        self.productCount = c.pointee.product_count
+        self.categoryCount = c.pointee.category_count
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__CheckCatalogResponse.self)
+        orderwire__catalog__v1__check_catalog_response__init(c)
+        c.pointee.n_findings = self.findings.count
+        c.pointee.findings = try arena.array(self.findings, "findings") { element throws(EncodingError) in
+            try arena.message(element)
+        }
+        c.pointee.finding_count = self.findingCount
+        c.pointee.repaired_count = self.repairedCount
+        c.pointee.product_count = self.productCount
+        c.pointee.category_count = self.categoryCount
+    }
+}
+
+extension MessageField where Body == Catalog.CheckCatalogResponse, Value == Catalog.CatalogFinding {
+    /// What was found, at most 1,000. Output only.
+    public static var findings: Self { Self(1, "findings", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Catalog.CheckCatalogResponse, Value == Int64 {
+    /// How much was found in all. Output only.
+    public static var findingCount: Self { Self(2, "finding_count", .varint) }
+    /// How much of it was mended. Output only.
+    public static var repairedCount: Self { Self(3, "repaired_count", .varint) }
+    /// Products that were looked at. Output only.
+    public static var productCount: Self { Self(4, "product_count", .varint) }
+    /// Categories that were looked at. Output only.
+    public static var categoryCount: Self { Self(5, "category_count", .varint) }
+}
+
+extension Catalog {
+    /// CatalogFinding is one thing that is not as it should be.
+    public struct CatalogFinding: Message {
+        /// What is wrong. Output only.
+        public var fault: Catalog.CatalogFault = Catalog.CatalogFault()
+        /// What it is wrong with: a category's folded name, a product's id, or an index as in "products.by_name". Output only.
+        public var subject: String = ""
+        /// What is stored. Output only.
+        public var stored: String = ""
+        /// What should be. Output only.
+        public var expected: String = ""
+        /// Whether it was mended. Output only.
+        public var repaired: Bool = false
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            fault: Catalog.CatalogFault = Catalog.CatalogFault(),
+            subject: String = "",
+            stored: String = "",
+            expected: String = "",
+            repaired: Bool = false
+        ) {
+            self.fault = fault
+            self.subject = subject
+            self.stored = stored
+            self.expected = expected
+            self.repaired = repaired
+        }
+    }
+}
+
+extension Catalog.CatalogFinding {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.catalog.v1.CatalogFinding"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__catalog__v1__catalog_finding__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__CatalogFinding.self)
+        self.fault = Catalog.CatalogFault(rawValue: Int32(truncatingIfNeeded: c.pointee.fault.rawValue))
+        self.subject = CValue.string(c.pointee.subject)
+        self.stored = CValue.string(c.pointee.stored)
+        self.expected = CValue.string(c.pointee.expected)
+        self.repaired = c.pointee.repaired != 0
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Catalog__V1__CatalogFinding.self)
+        orderwire__catalog__v1__catalog_finding__init(c)
+        c.pointee.fault = .init(rawValue: .init(truncatingIfNeeded: self.fault.rawValue))
+        c.pointee.subject = try arena.string(self.subject, "subject")
+        c.pointee.stored = try arena.string(self.stored, "stored")
+        c.pointee.expected = try arena.string(self.expected, "expected")
+        c.pointee.repaired = self.repaired ? 1 : 0
+    }
+}
+
+extension MessageField where Body == Catalog.CatalogFinding, Value == Catalog.CatalogFault {
+    /// What is wrong. Output only.
+    public static var fault: Self { Self(1, "fault", .varint) }
+}
+
+extension MessageField where Body == Catalog.CatalogFinding, Value == String {
+    /// What it is wrong with: a category's folded name, a product's id, or an index as in "products.by_name". Output only.
+    public static var subject: Self { Self(2, "subject", .delimited) }
+    /// What is stored. Output only.
+    public static var stored: Self { Self(3, "stored", .delimited) }
+    /// What should be. Output only.
+    public static var expected: Self { Self(4, "expected", .delimited) }
+}
+
+extension MessageField where Body == Catalog.CatalogFinding, Value == Bool {
+    /// Whether it was mended. Output only.
+    public static var repaired: Self { Self(5, "repaired", .varint) }
+}
+
+extension Catalog {
     /// CatalogService finds and changes products.
     public enum CatalogService {
         /// Full protobuf name.
@@ -768,8 +1365,27 @@ extension Catalog {
         public static let importProducts = MethodDescriptor<Catalog.ImportProductsRequest, Catalog.ImportProductsResponse>(
             "orderwire.catalog.v1.CatalogService/ImportProducts", idempotency: .idempotent)
 
+        /// UpdateProduct changes fields of a product that is still as the caller saw it, or has the wanted values already. Versions are never
+        /// used twice, so that a repeated call does nothing more. Stock is changed by AdjustStock only.
+        public static let updateProduct = MethodDescriptor<Catalog.UpdateProductRequest, Catalog.UpdateProductResponse>(
+            "orderwire.catalog.v1.CatalogService/UpdateProduct", idempotency: .idempotent)
+
+        /// AdjustStock adds pieces to a product's stock or takes them out, once for each request id of a client.
+        public static let adjustStock = MethodDescriptor<Catalog.AdjustStockRequest, Catalog.AdjustStockResponse>(
+            "orderwire.catalog.v1.CatalogService/AdjustStock", idempotency: .idempotent)
+
+        /// DeleteProduct removes a product. Open orders that want it are rejected. Not to be repeated blindly: without a version, the second
+        /// call would remove a product that was imported since.
+        public static let deleteProduct = MethodDescriptor<Catalog.DeleteProductRequest, Catalog.DeleteProductResponse>(
+            "orderwire.catalog.v1.CatalogService/DeleteProduct", idempotency: .unknown)
+
+        /// CheckCatalog compares what is stored twice in the catalogue, as of one moment, and mends it where it is asked to. It reads all
+        /// products: allow some ten seconds a million.
+        public static let checkCatalog = MethodDescriptor<Catalog.CheckCatalogRequest, Catalog.CheckCatalogResponse>(
+            "orderwire.catalog.v1.CatalogService/CheckCatalog", idempotency: .idempotent)
+
         /// All methods, for who picks one by its name.
-        public static let methods: [AnyMethod] = [AnyMethod(listProducts), AnyMethod(getProduct), AnyMethod(batchGetProducts), AnyMethod(importProducts)]
+        public static let methods: [AnyMethod] = [AnyMethod(listProducts), AnyMethod(getProduct), AnyMethod(batchGetProducts), AnyMethod(importProducts), AnyMethod(updateProduct), AnyMethod(adjustStock), AnyMethod(deleteProduct), AnyMethod(checkCatalog)]
 
         /// Calls CatalogService.
         public struct Client: Sendable {
@@ -807,6 +1423,37 @@ extension Catalog {
             ) async throws(RPCError) -> Catalog.ImportProductsResponse {
                 try await invoker.call(CatalogService.importProducts, request, options: options)
             }
+
+            /// UpdateProduct changes fields of a product that is still as the caller saw it, or has the wanted values already. Versions are never
+            /// used twice, so that a repeated call does nothing more. Stock is changed by AdjustStock only.
+            public func updateProduct(
+                _ request: Catalog.UpdateProductRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Catalog.UpdateProductResponse {
+                try await invoker.call(CatalogService.updateProduct, request, options: options)
+            }
+
+            /// AdjustStock adds pieces to a product's stock or takes them out, once for each request id of a client.
+            public func adjustStock(
+                _ request: Catalog.AdjustStockRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Catalog.AdjustStockResponse {
+                try await invoker.call(CatalogService.adjustStock, request, options: options)
+            }
+
+            /// DeleteProduct removes a product. Open orders that want it are rejected. Not to be repeated blindly: without a version, the second
+            /// call would remove a product that was imported since.
+            public func deleteProduct(
+                _ request: Catalog.DeleteProductRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Catalog.DeleteProductResponse {
+                try await invoker.call(CatalogService.deleteProduct, request, options: options)
+            }
+
+            /// CheckCatalog compares what is stored twice in the catalogue, as of one moment, and mends it where it is asked to. It reads all
+            /// products: allow some ten seconds a million.
+            public func checkCatalog(
+                _ request: Catalog.CheckCatalogRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Catalog.CheckCatalogResponse {
+                try await invoker.call(CatalogService.checkCatalog, request, options: options)
+            }
         }
 
         /// Implements CatalogService: a handler a method, which says how calls are dispatched to it.
@@ -819,6 +1466,17 @@ extension Catalog {
             var batchGetProducts: Handler<Catalog.BatchGetProductsRequest, Catalog.BatchGetProductsResponse> { get }
             /// ImportProducts inserts or replaces products by id, and reports each one that it refused.
             var importProducts: Handler<Catalog.ImportProductsRequest, Catalog.ImportProductsResponse> { get }
+            /// UpdateProduct changes fields of a product that is still as the caller saw it, or has the wanted values already. Versions are never
+            /// used twice, so that a repeated call does nothing more. Stock is changed by AdjustStock only.
+            var updateProduct: Handler<Catalog.UpdateProductRequest, Catalog.UpdateProductResponse> { get }
+            /// AdjustStock adds pieces to a product's stock or takes them out, once for each request id of a client.
+            var adjustStock: Handler<Catalog.AdjustStockRequest, Catalog.AdjustStockResponse> { get }
+            /// DeleteProduct removes a product. Open orders that want it are rejected. Not to be repeated blindly: without a version, the second
+            /// call would remove a product that was imported since.
+            var deleteProduct: Handler<Catalog.DeleteProductRequest, Catalog.DeleteProductResponse> { get }
+            /// CheckCatalog compares what is stored twice in the catalogue, as of one moment, and mends it where it is asked to. It reads all
+            /// products: allow some ten seconds a million.
+            var checkCatalog: Handler<Catalog.CheckCatalogRequest, Catalog.CheckCatalogResponse> { get }
         }
     }
 }
@@ -834,6 +1492,10 @@ extension Catalog.CatalogService.Handlers {
             MethodRegistration(Catalog.CatalogService.getProduct, getProduct),
             MethodRegistration(Catalog.CatalogService.batchGetProducts, batchGetProducts),
             MethodRegistration(Catalog.CatalogService.importProducts, importProducts),
+            MethodRegistration(Catalog.CatalogService.updateProduct, updateProduct),
+            MethodRegistration(Catalog.CatalogService.adjustStock, adjustStock),
+            MethodRegistration(Catalog.CatalogService.deleteProduct, deleteProduct),
+            MethodRegistration(Catalog.CatalogService.checkCatalog, checkCatalog),
         ]
     }
 }
@@ -884,72 +1546,148 @@ private let protoFiles = [
             cyKnAQoWSW1wb3J0UHJvZHVjdHNSZXNwb25zZRIlCg5pbnNlcnRlZF9jb3VudBgBIAEoBVINaW5zZXJ0ZWRDb3VudBIlCg5yZXBs\
             YWNlZF9jb3VudBgCIAEoBVINcmVwbGFjZWRDb3VudBI/CghmYWlsdXJlcxgDIAMoCzIjLm9yZGVyd2lyZS5jYXRhbG9nLnYxLklt\
             cG9ydEZhaWx1cmVSCGZhaWx1cmVzIl0KDUltcG9ydEZhaWx1cmUSFAoFaW5kZXgYASABKAVSBWluZGV4EhQKBWZpZWxkGAIgASgJ\
-            UgVmaWVsZBIgCgtkZXNjcmlwdGlvbhgDIAEoCVILZGVzY3JpcHRpb24qUgoJVG90YWxNb2RlEhoKFlRPVEFMX01PREVfVU5TUEVD\
-            SUZJRUQQABIUChBUT1RBTF9NT0RFX0VYQUNUEAESEwoPVE9UQUxfTU9ERV9OT05FEAIyzAMKDkNhdGFsb2dTZXJ2aWNlEmoKDExp\
-            c3RQcm9kdWN0cxIpLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaKi5vcmRlcndpcmUuY2F0YWxvZy52\
-            MS5MaXN0UHJvZHVjdHNSZXNwb25zZSIDkAIBEmQKCkdldFByb2R1Y3QSJy5vcmRlcndpcmUuY2F0YWxvZy52MS5HZXRQcm9kdWN0\
-            UmVxdWVzdBooLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkdldFByb2R1Y3RSZXNwb25zZSIDkAIBEnYKEEJhdGNoR2V0UHJvZHVjdHMS\
-            LS5vcmRlcndpcmUuY2F0YWxvZy52MS5CYXRjaEdldFByb2R1Y3RzUmVxdWVzdBouLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkJhdGNo\
-            R2V0UHJvZHVjdHNSZXNwb25zZSIDkAIBEnAKDkltcG9ydFByb2R1Y3RzEisub3JkZXJ3aXJlLmNhdGFsb2cudjEuSW1wb3J0UHJv\
-            ZHVjdHNSZXF1ZXN0Giwub3JkZXJ3aXJlLmNhdGFsb2cudjEuSW1wb3J0UHJvZHVjdHNSZXNwb25zZSIDkAICSrYiCiIKAQwSAwEA\
-            EhoYIFRoZSBwcm9kdWN0IGNhdGFsb2d1ZS4KCjgKAgYAEgQJABoBGiwgQ2F0YWxvZ1NlcnZpY2UgZmluZHMgYW5kIGNoYW5nZXMg\
-            cHJvZHVjdHMuCgpJCgQGAAIAEgQLAg0DGjsgTGlzdFByb2R1Y3RzIHJldHVybnMgb25lIHBhZ2Ugb2YgdGhlIHByb2R1Y3RzIHRo\
-            YXQgbWF0Y2guCgo9CgQGAAIBEgQPAhEDGi8gR2V0UHJvZHVjdCByZXR1cm5zIG9uZSBwcm9kdWN0LCBvciBOT1RfRk9VTkQuCgpn\
-            CgQGAAICEgQTAhUDGlkgQmF0Y2hHZXRQcm9kdWN0cyByZXR1cm5zIHRoZSBwcm9kdWN0cyB3aXRoIHRoZXNlIGlkcywgYW5kIHNh\
-            eXMgd2hpY2ggdGhlcmUgYXJlIG5vbmUgb2YuCgpoCgQGAAIDEgQXAhkDGlogSW1wb3J0UHJvZHVjdHMgaW5zZXJ0cyBvciByZXBs\
-            YWNlcyBwcm9kdWN0cyBieSBpZCwgYW5kIHJlcG9ydHMgZWFjaCBvbmUgdGhhdCBpdCByZWZ1c2VkLgoKNwoCBAASBB0ALwEaKyBQ\
-            cm9kdWN0IGlzIHNvbWV0aGluZyB0aGF0IGNhbiBiZSBvcmRlcmVkLgoKYAoEBAACABIDHwIQGlMgSWQ6IDEgdG8gNjQgYnl0ZXMg\
-            b2YgcHJpbnRhYmxlIEFTQ0lJIHdpdGhvdXQgc3BhY2VzLCBjb21wYXJlZCBhcyBieXRlcy4gUmVxdWlyZWQuCgouCgQEAAIBEgMh\
-            AhIaISBOYW1lOiAxIHRvIDUxMiBieXRlcy4gUmVxdWlyZWQuCgoyCgQEAAICEgMjAhYaJSBDYXRlZ29yeTogMSB0byAxMjggYnl0\
-            ZXMuIFJlcXVpcmVkLgoKTAoEBAACAxIDJQISGj8gUHJpY2Ugb2Ygb25lIHBpZWNlLCBub3QgbmVnYXRpdmUsIHdob2xlIGh1bmRy\
-            ZWR0aHMuIFJlcXVpcmVkLgoKMwoEBAACBBIDJwISGiYgUGllY2VzIGluIHN0b2NrLCAwIHRvIDEsMDAwLDAwMCwwMDAuCgowCgQE\
-            AAIFEgMpAhkaIyBEZXNjcmlwdGlvbjogYXQgbW9zdCA0LDA5NiBieXRlcy4KCj4KBAQAAgYSAysCLBoxIFdoZW4gdGhlIHByb2R1\
-            Y3Qgd2FzIGxhc3QgY2hhbmdlZC4gT3V0cHV0IG9ubHkuCgqfAQoEBAACBxIDLgIUGpEBIEdyZWF0ZXIgYWZ0ZXIgZWFjaCBjaGFu\
-            Z2Ugb2YgYW55dGhpbmcgYnV0IHRoZSBzdG9jaywgYW5kIG5ldmVyIHRoZSBzYW1lIGFnYWluLCBldmVuIHdoZXJlIGEgcHJvZHVj\
-            dCBpcyBkZWxldGVkIGFuZAogaW1wb3J0ZWQgYW5ldy4gT3V0cHV0IG9ubHkuCgpFCgIFABIEMgA5ARo5IFRvdGFsTW9kZSBzYXlz\
-            IHdoZXRoZXIgcHJvZHVjdHMgdGhhdCBtYXRjaCBhcmUgY291bnRlZC4KCmwKBAUAAgASAzQCHRpfIEluIGEgcmVxdWVzdDogRVhB\
-            Q1Qgd2hlcmUgdGhlIGNvdW50cyBvZiBjYXRlZ29yaWVzIHRlbGwgdGhlIHRvdGFsIGF0IG5vIGNvc3QsIG90aGVyd2lzZSBOT05F\
-            LgoKMwoEBQACARIDNgIXGiYgQ291bnRlZCwgd2l0aGluIHRoZSBjYWxsJ3MgZGVhZGxpbmUuCgobCgQFAAICEgM4AhYaDiBOb3Qg\
-            Y291bnRlZC4KCsoBCgIEARIEPQBUARq9ASBMaXN0UHJvZHVjdHNSZXF1ZXN0IGFza3MgZm9yIGEgcGFnZSwgYnkgbnVtYmVyIG9y\
-            IGJ5IHRva2VuLiBXaGF0IGZpbHRlcnMgYW5kIG9yZGVycyBnbyB0b2dldGhlciBpcyBhIGZpeGVkIHRhYmxlOyBpdCBpcwogaW4g\
-            dGhlIG1lc3NhZ2Ugb2YgdGhlIGZhaWx1cmUgd2l0aCB3aGljaCBhbnl0aGluZyBlbHNlIGlzIHJlZnVzZWQuCgqPAQoEBAECABID\
-            PwIWGoEBIEtlZXBzIHRoZSBwcm9kdWN0cyB3aG9zZSBjYXRlZ29yeSBjb250YWlucyB0aGlzIHRleHQsIGNhc2UgaWdub3JlZC4g\
-            RW1wdHk6IGFsbC4gQXQgbW9zdCAxMjggYnl0ZXMuIFBsYWluIHRleHQsIG5ldmVyIGEgcGF0dGVybi4KCk4KBAQBAgESA0ECFhpB\
-            ICJuYW1lIiAoYWxzbyB3aGVuIGVtcHR5KSwgIm5hbWUgZGVzYyIsICJwcmljZSIgb3IgInByaWNlIGRlc2MiLgoKYwoEBAECAhID\
-            QwIWGlYgUHJvZHVjdHMgb24gYSBwYWdlOyAwIG1lYW5zIDEwLCBtb3JlIHRoYW4gMSwwMDAgbWVhbnMgMSwwMDAsIGxlc3MgdGhh\
-            biAwIGlzIHJlZnVzZWQuCgpTCgQEAQIDEgNFAhEaRiBOdW1iZXIgb2YgdGhlIHBhZ2UsIGZyb20gMTsgMCBtZWFucyAxLiBOb3Qg\
-            dG9nZXRoZXIgd2l0aCBwYWdlX3Rva2VuLgoKagoEBAECBBIDRwIYGl0gbmV4dF9wYWdlX3Rva2VuIG9mIHRoZSBwYWdlIGJlZm9y\
-            ZSwgd2l0aCB0aGUgc2FtZSBmaWx0ZXIgYW5kIG9yZGVyLiBOb3QgdG9nZXRoZXIgd2l0aCBwYWdlLgoKSgoEBAECBRIDSQIZGj0g\
-            S2VlcHMgdGhlIHByb2R1Y3RzIG9mIHdoaWNoIGF0IGxlYXN0IG9uZSBwaWVjZSBpcyBpbiBzdG9jay4KCnoKBAQBAgYSA0sCFhpt\
-            IEtlZXBzIHRoZSBwcm9kdWN0cyBvZiB0aGlzIGN1cnJlbmN5IHRoYXQgY29zdCB0aGlzIG11Y2ggb3IgbW9yZS4gTm90IG5lZ2F0\
-            aXZlLiBPbmx5IGluIHRoZSBvcmRlciBvZiBwcmljZXMuCgqZAQoEBAECBxIDTgIWGosBIEtlZXBzIHRoZSBwcm9kdWN0cyBvZiB0\
-            aGlzIGN1cnJlbmN5IHRoYXQgY29zdCB0aGlzIG11Y2ggb3IgbGVzcywgdGhlIGN1cnJlbmN5IG9mIG1pbl9wcmljZSBpZiBib3Ro\
-            IGFyZSBzZXQuIE9ubHkgaW4gdGhlCiBvcmRlciBvZiBwcmljZXMuCgqaAQoEBAECCBIDUQIZGowBIEtlZXBzIHRoZSBwcm9kdWN0\
-            cyB3aG9zZSBuYW1lIGJlZ2lucyB3aXRoIHRoaXMgdGV4dCwgY2FzZSBhbmQgYWNjZW50cyBpZ25vcmVkLiBFbXB0eTogYWxsLiBB\
-            dCBtb3N0IDUxMiBieXRlcy4gT25seSBpbiB0aGUKIG9yZGVyIG9mIG5hbWVzLgoKPAoEBAECCRIDUwIcGi8gV2hldGhlciB0b3Rh\
-            bF9zaXplIGFuZCBwYWdlX2NvdW50IGFyZSB3YW50ZWQuCgovCgIEAhIEVwBiARojIExpc3RQcm9kdWN0c1Jlc3BvbnNlIGlzIG9u\
-            ZSBwYWdlLgoKQQoEBAICABIDWQIgGjQgVGhlIHByb2R1Y3RzLCBpbiB0aGUgb3JkZXIgYXNrZWQgZm9yLiBPdXRwdXQgb25seS4K\
-            ClUKBAQCAgESA1sCFxpIIFByb2R1Y3RzIHRoYXQgbWF0Y2ggaW4gYWxsOyAwIHVubGVzcyB0b3RhbF9tb2RlIGlzIEVYQUNULiBP\
-            dXRwdXQgb25seS4KClQKBAQCAgISA10CFxpHIFBhZ2VzIG9mIHRoaXMgc2l6ZSBpbiBhbGw7IDAgdW5sZXNzIHRvdGFsX21vZGUg\
-            aXMgRVhBQ1QuIE91dHB1dCBvbmx5LgoKWAoEBAICAxIDXwIdGksgQXNrcyBmb3IgdGhlIHBhZ2UgYWZ0ZXIgdGhpcyBvbmU7IGVt\
-            cHR5IG9uIHRoZSBsYXN0LiBPcGFxdWUuIE91dHB1dCBvbmx5LgoKYAoEBAICBBIDYQIbGlMgRVhBQ1Qgd2hlcmUgdG90YWxfc2l6\
-            ZSBhbmQgcGFnZV9jb3VudCBhcmUgZmlsbGVkIGluLCBvdGhlcndpc2UgTk9ORS4gT3V0cHV0IG9ubHkuCgowCgIEAxIEZQBoARok\
-            IEdldFByb2R1Y3RSZXF1ZXN0IG5hbWVzIGEgcHJvZHVjdC4KCisKBAQDAgASA2cCEBoeIElkIG9mIHRoZSBwcm9kdWN0LiBSZXF1\
-            aXJlZC4KCjMKAgQEEgRrAG4BGicgR2V0UHJvZHVjdFJlc3BvbnNlIGhvbGRzIHRoZSBwcm9kdWN0LgoKKAoEBAQCABIDbQIWGhsg\
-            VGhlIHByb2R1Y3QuIE91dHB1dCBvbmx5LgoKNQoCBAUSBHEAdAEaKSBCYXRjaEdldFByb2R1Y3RzUmVxdWVzdCBuYW1lcyBwcm9k\
-            dWN0cy4KCnMKBAQFAgASA3MCGhpmIElkcyBvZiBwcm9kdWN0cywgMSB0byAxLDAwMC4gT25lIHRoYXQgaXMgbmFtZWQgYWdhaW4g\
-            aXMgYW5zd2VyZWQgb25jZSwgaW4gaXRzIGZpcnN0IHBsYWNlLiBSZXF1aXJlZC4KCkkKAgQGEgR3AHwBGj0gQmF0Y2hHZXRQcm9k\
-            dWN0c1Jlc3BvbnNlIGhvbGRzIHRoZSBwcm9kdWN0cyB0aGF0IHRoZXJlIGFyZS4KCkwKBAQGAgASA3kCIBo/IFRoZSBwcm9kdWN0\
-            cywgaW4gdGhlIG9yZGVyIG9mIHRoZSByZXF1ZXN0J3MgaWRzLiBPdXRwdXQgb25seS4KCloKBAQGAgESA3sCIhpNIElkcyBvZiB3\
-            aGljaCB0aGVyZSBpcyBubyBwcm9kdWN0LCBpbiB0aGUgb3JkZXIgb2YgdGhlIHJlcXVlc3QuIE91dHB1dCBvbmx5LgoKPwoCBAcS\
-            BX8AggEBGjIgSW1wb3J0UHJvZHVjdHNSZXF1ZXN0IGlzIG9uZSBiYXRjaCBvZiBhbiBpbXBvcnQuCgpgCgQEBwIAEgSBAQIgGlIg\
-            VGhlIHByb2R1Y3RzLCAxIHRvIDEsMDAwLiBBIHByb2R1Y3QgdGhhdCBleGlzdHMgaXMgcmVwbGFjZWQsIGl0cyBzdG9jayBpbmNs\
-            dWRlZC4KCjcKAgQIEgaFAQCMAQEaKSBJbXBvcnRQcm9kdWN0c1Jlc3BvbnNlIHJlcG9ydHMgYSBiYXRjaC4KCjQKBAQIAgASBIcB\
-            AhsaJiBQcm9kdWN0cyB0aGF0IHdlcmUgbmV3LiBPdXRwdXQgb25seS4KCjgKBAQIAgESBIkBAhsaKiBQcm9kdWN0cyB0aGF0IHJl\
-            cGxhY2VkIG9uZS4gT3V0cHV0IG9ubHkuCgpQCgQECAICEgSLAQImGkIgUHJvZHVjdHMgdGhhdCB3ZXJlIHJlZnVzZWQ7IHRoZSBv\
-            dGhlcnMgd2VyZSBzdG9yZWQuIE91dHB1dCBvbmx5LgoKSAoCBAkSBo8BAJYBARo6IEltcG9ydEZhaWx1cmUgc2F5cyB3aHkgYSBw\
-            cm9kdWN0IG9mIGEgYmF0Y2ggd2FzIHJlZnVzZWQuCgo4CgQECQIAEgSRAQISGiogSW5kZXggaW4gdGhlIHJlcXVlc3QncyBwcm9k\
-            dWN0cywgZnJvbSAwLgoKPwoEBAkCARIEkwECExoxIFRoZSByZWZ1c2VkIGZpZWxkLCBhcyBpbiAicHJpY2UuY3VycmVuY3lfY29k\
-            ZSIuCgopCgQECQICEgSVAQIZGhsgV2h5LCBhbmQgd2hhdCBpcyBhbGxvd2VkLgpiBnByb3RvMw==
+            UgVmaWVsZBIgCgtkZXNjcmlwdGlvbhgDIAEoCVILZGVzY3JpcHRpb24inwEKFFVwZGF0ZVByb2R1Y3RSZXF1ZXN0EjcKB3Byb2R1\
+            Y3QYASABKAsyHS5vcmRlcndpcmUuY2F0YWxvZy52MS5Qcm9kdWN0Ugdwcm9kdWN0EiMKDXVwZGF0ZV9maWVsZHMYAiADKAlSDHVw\
+            ZGF0ZUZpZWxkcxIpChBleHBlY3RlZF92ZXJzaW9uGAMgASgDUg9leHBlY3RlZFZlcnNpb24iUAoVVXBkYXRlUHJvZHVjdFJlc3Bv\
+            bnNlEjcKB3Byb2R1Y3QYASABKAsyHS5vcmRlcndpcmUuY2F0YWxvZy52MS5Qcm9kdWN0Ugdwcm9kdWN0IlkKEkFkanVzdFN0b2Nr\
+            UmVxdWVzdBIOCgJpZBgBIAEoCVICaWQSFAoFZGVsdGEYAiABKANSBWRlbHRhEh0KCnJlcXVlc3RfaWQYAyABKAlSCXJlcXVlc3RJ\
+            ZCJHChNBZGp1c3RTdG9ja1Jlc3BvbnNlEhQKBXN0b2NrGAEgASgDUgVzdG9jaxIaCghyZXBsYXllZBgCIAEoCFIIcmVwbGF5ZWQi\
+            UQoURGVsZXRlUHJvZHVjdFJlcXVlc3QSDgoCaWQYASABKAlSAmlkEikKEGV4cGVjdGVkX3ZlcnNpb24YAiABKANSD2V4cGVjdGVk\
+            VmVyc2lvbiJQChVEZWxldGVQcm9kdWN0UmVzcG9uc2USNwoHcHJvZHVjdBgBIAEoCzIdLm9yZGVyd2lyZS5jYXRhbG9nLnYxLlBy\
+            b2R1Y3RSB3Byb2R1Y3QiLQoTQ2hlY2tDYXRhbG9nUmVxdWVzdBIWCgZyZXBhaXIYASABKAhSBnJlcGFpciLwAQoUQ2hlY2tDYXRh\
+            bG9nUmVzcG9uc2USQAoIZmluZGluZ3MYASADKAsyJC5vcmRlcndpcmUuY2F0YWxvZy52MS5DYXRhbG9nRmluZGluZ1IIZmluZGlu\
+            Z3MSIwoNZmluZGluZ19jb3VudBgCIAEoA1IMZmluZGluZ0NvdW50EiUKDnJlcGFpcmVkX2NvdW50GAMgASgDUg1yZXBhaXJlZENv\
+            dW50EiMKDXByb2R1Y3RfY291bnQYBCABKANSDHByb2R1Y3RDb3VudBIlCg5jYXRlZ29yeV9jb3VudBgFIAEoA1INY2F0ZWdvcnlD\
+            b3VudCK0AQoOQ2F0YWxvZ0ZpbmRpbmcSOAoFZmF1bHQYASABKA4yIi5vcmRlcndpcmUuY2F0YWxvZy52MS5DYXRhbG9nRmF1bHRS\
+            BWZhdWx0EhgKB3N1YmplY3QYAiABKAlSB3N1YmplY3QSFgoGc3RvcmVkGAMgASgJUgZzdG9yZWQSGgoIZXhwZWN0ZWQYBCABKAlS\
+            CGV4cGVjdGVkEhoKCHJlcGFpcmVkGAUgASgIUghyZXBhaXJlZCpSCglUb3RhbE1vZGUSGgoWVE9UQUxfTU9ERV9VTlNQRUNJRklF\
+            RBAAEhQKEFRPVEFMX01PREVfRVhBQ1QQARITCg9UT1RBTF9NT0RFX05PTkUQAiqZAgoMQ2F0YWxvZ0ZhdWx0Eh0KGUNBVEFMT0df\
+            RkFVTFRfVU5TUEVDSUZJRUQQABIdChlDQVRBTE9HX0ZBVUxUX1dST05HX0NPVU5UEAESIgoeQ0FUQUxPR19GQVVMVF9NSVNTSU5H\
+            X0NBVEVHT1JZEAISIAocQ0FUQUxPR19GQVVMVF9FTVBUWV9DQVRFR09SWRADEhwKGENBVEFMT0dfRkFVTFRfV1JPTkdfS0VZUxAE\
+            EiMKH0NBVEFMT0dfRkFVTFRfTUFMRk9STUVEX1BST0RVQ1QQBRIfChtDQVRBTE9HX0ZBVUxUX01JU1NJTkdfSU5ERVgQBhIhCh1D\
+            QVRBTE9HX0ZBVUxUX0RJRkZFUkVOVF9JTkRFWBAHMvoGCg5DYXRhbG9nU2VydmljZRJqCgxMaXN0UHJvZHVjdHMSKS5vcmRlcndp\
+            cmUuY2F0YWxvZy52MS5MaXN0UHJvZHVjdHNSZXF1ZXN0Gioub3JkZXJ3aXJlLmNhdGFsb2cudjEuTGlzdFByb2R1Y3RzUmVzcG9u\
+            c2UiA5ACARJkCgpHZXRQcm9kdWN0Eicub3JkZXJ3aXJlLmNhdGFsb2cudjEuR2V0UHJvZHVjdFJlcXVlc3QaKC5vcmRlcndpcmUu\
+            Y2F0YWxvZy52MS5HZXRQcm9kdWN0UmVzcG9uc2UiA5ACARJ2ChBCYXRjaEdldFByb2R1Y3RzEi0ub3JkZXJ3aXJlLmNhdGFsb2cu\
+            djEuQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QaLi5vcmRlcndpcmUuY2F0YWxvZy52MS5CYXRjaEdldFByb2R1Y3RzUmVzcG9uc2Ui\
+            A5ACARJwCg5JbXBvcnRQcm9kdWN0cxIrLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkltcG9ydFByb2R1Y3RzUmVxdWVzdBosLm9yZGVy\
+            d2lyZS5jYXRhbG9nLnYxLkltcG9ydFByb2R1Y3RzUmVzcG9uc2UiA5ACAhJtCg1VcGRhdGVQcm9kdWN0Eioub3JkZXJ3aXJlLmNh\
+            dGFsb2cudjEuVXBkYXRlUHJvZHVjdFJlcXVlc3QaKy5vcmRlcndpcmUuY2F0YWxvZy52MS5VcGRhdGVQcm9kdWN0UmVzcG9uc2Ui\
+            A5ACAhJnCgtBZGp1c3RTdG9jaxIoLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkFkanVzdFN0b2NrUmVxdWVzdBopLm9yZGVyd2lyZS5j\
+            YXRhbG9nLnYxLkFkanVzdFN0b2NrUmVzcG9uc2UiA5ACAhJoCg1EZWxldGVQcm9kdWN0Eioub3JkZXJ3aXJlLmNhdGFsb2cudjEu\
+            RGVsZXRlUHJvZHVjdFJlcXVlc3QaKy5vcmRlcndpcmUuY2F0YWxvZy52MS5EZWxldGVQcm9kdWN0UmVzcG9uc2USagoMQ2hlY2tD\
+            YXRhbG9nEikub3JkZXJ3aXJlLmNhdGFsb2cudjEuQ2hlY2tDYXRhbG9nUmVxdWVzdBoqLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkNo\
+            ZWNrQ2F0YWxvZ1Jlc3BvbnNlIgOQAgJKp0EKIgoBDBIDAQASGhggVGhlIHByb2R1Y3QgY2F0YWxvZ3VlLgoKOAoCBgASBAkAKwEa\
+            LCBDYXRhbG9nU2VydmljZSBmaW5kcyBhbmQgY2hhbmdlcyBwcm9kdWN0cy4KCkkKBAYAAgASBAsCDQMaOyBMaXN0UHJvZHVjdHMg\
+            cmV0dXJucyBvbmUgcGFnZSBvZiB0aGUgcHJvZHVjdHMgdGhhdCBtYXRjaC4KCj0KBAYAAgESBA8CEQMaLyBHZXRQcm9kdWN0IHJl\
+            dHVybnMgb25lIHByb2R1Y3QsIG9yIE5PVF9GT1VORC4KCmcKBAYAAgISBBMCFQMaWSBCYXRjaEdldFByb2R1Y3RzIHJldHVybnMg\
+            dGhlIHByb2R1Y3RzIHdpdGggdGhlc2UgaWRzLCBhbmQgc2F5cyB3aGljaCB0aGVyZSBhcmUgbm9uZSBvZi4KCmgKBAYAAgMSBBcC\
+            GQMaWiBJbXBvcnRQcm9kdWN0cyBpbnNlcnRzIG9yIHJlcGxhY2VzIHByb2R1Y3RzIGJ5IGlkLCBhbmQgcmVwb3J0cyBlYWNoIG9u\
+            ZSB0aGF0IGl0IHJlZnVzZWQuCgrxAQoEBgACBBIEHAIeAxriASBVcGRhdGVQcm9kdWN0IGNoYW5nZXMgZmllbGRzIG9mIGEgcHJv\
+            ZHVjdCB0aGF0IGlzIHN0aWxsIGFzIHRoZSBjYWxsZXIgc2F3IGl0LCBvciBoYXMgdGhlIHdhbnRlZCB2YWx1ZXMgYWxyZWFkeS4g\
+            VmVyc2lvbnMgYXJlIG5ldmVyCiB1c2VkIHR3aWNlLCBzbyB0aGF0IGEgcmVwZWF0ZWQgY2FsbCBkb2VzIG5vdGhpbmcgbW9yZS4g\
+            U3RvY2sgaXMgY2hhbmdlZCBieSBBZGp1c3RTdG9jayBvbmx5LgoKdQoEBgACBRIEIAIiAxpnIEFkanVzdFN0b2NrIGFkZHMgcGll\
+            Y2VzIHRvIGEgcHJvZHVjdCdzIHN0b2NrIG9yIHRha2VzIHRoZW0gb3V0LCBvbmNlIGZvciBlYWNoIHJlcXVlc3QgaWQgb2YgYSBj\
+            bGllbnQuCgrHAQoEBgACBhIDJQJKGrkBIERlbGV0ZVByb2R1Y3QgcmVtb3ZlcyBhIHByb2R1Y3QuIE9wZW4gb3JkZXJzIHRoYXQg\
+            d2FudCBpdCBhcmUgcmVqZWN0ZWQuIE5vdCB0byBiZSByZXBlYXRlZCBibGluZGx5OiB3aXRob3V0IGEgdmVyc2lvbiwgdGhlIHNl\
+            Y29uZAogY2FsbCB3b3VsZCByZW1vdmUgYSBwcm9kdWN0IHRoYXQgd2FzIGltcG9ydGVkIHNpbmNlLgoKvAEKBAYAAgcSBCgCKgMa\
+            rQEgQ2hlY2tDYXRhbG9nIGNvbXBhcmVzIHdoYXQgaXMgc3RvcmVkIHR3aWNlIGluIHRoZSBjYXRhbG9ndWUsIGFzIG9mIG9uZSBt\
+            b21lbnQsIGFuZCBtZW5kcyBpdCB3aGVyZSBpdCBpcyBhc2tlZCB0by4gSXQgcmVhZHMgYWxsCiBwcm9kdWN0czogYWxsb3cgc29t\
+            ZSB0ZW4gc2Vjb25kcyBhIG1pbGxpb24uCgo3CgIEABIELgBAARorIFByb2R1Y3QgaXMgc29tZXRoaW5nIHRoYXQgY2FuIGJlIG9y\
+            ZGVyZWQuCgpgCgQEAAIAEgMwAhAaUyBJZDogMSB0byA2NCBieXRlcyBvZiBwcmludGFibGUgQVNDSUkgd2l0aG91dCBzcGFjZXMs\
+            IGNvbXBhcmVkIGFzIGJ5dGVzLiBSZXF1aXJlZC4KCi4KBAQAAgESAzICEhohIE5hbWU6IDEgdG8gNTEyIGJ5dGVzLiBSZXF1aXJl\
+            ZC4KCjIKBAQAAgISAzQCFholIENhdGVnb3J5OiAxIHRvIDEyOCBieXRlcy4gUmVxdWlyZWQuCgpMCgQEAAIDEgM2AhIaPyBQcmlj\
+            ZSBvZiBvbmUgcGllY2UsIG5vdCBuZWdhdGl2ZSwgd2hvbGUgaHVuZHJlZHRocy4gUmVxdWlyZWQuCgozCgQEAAIEEgM4AhIaJiBQ\
+            aWVjZXMgaW4gc3RvY2ssIDAgdG8gMSwwMDAsMDAwLDAwMC4KCjAKBAQAAgUSAzoCGRojIERlc2NyaXB0aW9uOiBhdCBtb3N0IDQs\
+            MDk2IGJ5dGVzLgoKPgoEBAACBhIDPAIsGjEgV2hlbiB0aGUgcHJvZHVjdCB3YXMgbGFzdCBjaGFuZ2VkLiBPdXRwdXQgb25seS4K\
+            Cp8BCgQEAAIHEgM/AhQakQEgR3JlYXRlciBhZnRlciBlYWNoIGNoYW5nZSBvZiBhbnl0aGluZyBidXQgdGhlIHN0b2NrLCBhbmQg\
+            bmV2ZXIgdGhlIHNhbWUgYWdhaW4sIGV2ZW4gd2hlcmUgYSBwcm9kdWN0IGlzIGRlbGV0ZWQgYW5kCiBpbXBvcnRlZCBhbmV3LiBP\
+            dXRwdXQgb25seS4KCkUKAgUAEgRDAEoBGjkgVG90YWxNb2RlIHNheXMgd2hldGhlciBwcm9kdWN0cyB0aGF0IG1hdGNoIGFyZSBj\
+            b3VudGVkLgoKbAoEBQACABIDRQIdGl8gSW4gYSByZXF1ZXN0OiBFWEFDVCB3aGVyZSB0aGUgY291bnRzIG9mIGNhdGVnb3JpZXMg\
+            dGVsbCB0aGUgdG90YWwgYXQgbm8gY29zdCwgb3RoZXJ3aXNlIE5PTkUuCgozCgQFAAIBEgNHAhcaJiBDb3VudGVkLCB3aXRoaW4g\
+            dGhlIGNhbGwncyBkZWFkbGluZS4KChsKBAUAAgISA0kCFhoOIE5vdCBjb3VudGVkLgoKygEKAgQBEgROAGUBGr0BIExpc3RQcm9k\
+            dWN0c1JlcXVlc3QgYXNrcyBmb3IgYSBwYWdlLCBieSBudW1iZXIgb3IgYnkgdG9rZW4uIFdoYXQgZmlsdGVycyBhbmQgb3JkZXJz\
+            IGdvIHRvZ2V0aGVyIGlzIGEgZml4ZWQgdGFibGU7IGl0IGlzCiBpbiB0aGUgbWVzc2FnZSBvZiB0aGUgZmFpbHVyZSB3aXRoIHdo\
+            aWNoIGFueXRoaW5nIGVsc2UgaXMgcmVmdXNlZC4KCo8BCgQEAQIAEgNQAhYagQEgS2VlcHMgdGhlIHByb2R1Y3RzIHdob3NlIGNh\
+            dGVnb3J5IGNvbnRhaW5zIHRoaXMgdGV4dCwgY2FzZSBpZ25vcmVkLiBFbXB0eTogYWxsLiBBdCBtb3N0IDEyOCBieXRlcy4gUGxh\
+            aW4gdGV4dCwgbmV2ZXIgYSBwYXR0ZXJuLgoKTgoEBAECARIDUgIWGkEgIm5hbWUiIChhbHNvIHdoZW4gZW1wdHkpLCAibmFtZSBk\
+            ZXNjIiwgInByaWNlIiBvciAicHJpY2UgZGVzYyIuCgpjCgQEAQICEgNUAhYaViBQcm9kdWN0cyBvbiBhIHBhZ2U7IDAgbWVhbnMg\
+            MTAsIG1vcmUgdGhhbiAxLDAwMCBtZWFucyAxLDAwMCwgbGVzcyB0aGFuIDAgaXMgcmVmdXNlZC4KClMKBAQBAgMSA1YCERpGIE51\
+            bWJlciBvZiB0aGUgcGFnZSwgZnJvbSAxOyAwIG1lYW5zIDEuIE5vdCB0b2dldGhlciB3aXRoIHBhZ2VfdG9rZW4uCgpqCgQEAQIE\
+            EgNYAhgaXSBuZXh0X3BhZ2VfdG9rZW4gb2YgdGhlIHBhZ2UgYmVmb3JlLCB3aXRoIHRoZSBzYW1lIGZpbHRlciBhbmQgb3JkZXIu\
+            IE5vdCB0b2dldGhlciB3aXRoIHBhZ2UuCgpKCgQEAQIFEgNaAhkaPSBLZWVwcyB0aGUgcHJvZHVjdHMgb2Ygd2hpY2ggYXQgbGVh\
+            c3Qgb25lIHBpZWNlIGlzIGluIHN0b2NrLgoKegoEBAECBhIDXAIWGm0gS2VlcHMgdGhlIHByb2R1Y3RzIG9mIHRoaXMgY3VycmVu\
+            Y3kgdGhhdCBjb3N0IHRoaXMgbXVjaCBvciBtb3JlLiBOb3QgbmVnYXRpdmUuIE9ubHkgaW4gdGhlIG9yZGVyIG9mIHByaWNlcy4K\
+            CpkBCgQEAQIHEgNfAhYaiwEgS2VlcHMgdGhlIHByb2R1Y3RzIG9mIHRoaXMgY3VycmVuY3kgdGhhdCBjb3N0IHRoaXMgbXVjaCBv\
+            ciBsZXNzLCB0aGUgY3VycmVuY3kgb2YgbWluX3ByaWNlIGlmIGJvdGggYXJlIHNldC4gT25seSBpbiB0aGUKIG9yZGVyIG9mIHBy\
+            aWNlcy4KCpoBCgQEAQIIEgNiAhkajAEgS2VlcHMgdGhlIHByb2R1Y3RzIHdob3NlIG5hbWUgYmVnaW5zIHdpdGggdGhpcyB0ZXh0\
+            LCBjYXNlIGFuZCBhY2NlbnRzIGlnbm9yZWQuIEVtcHR5OiBhbGwuIEF0IG1vc3QgNTEyIGJ5dGVzLiBPbmx5IGluIHRoZQogb3Jk\
+            ZXIgb2YgbmFtZXMuCgo8CgQEAQIJEgNkAhwaLyBXaGV0aGVyIHRvdGFsX3NpemUgYW5kIHBhZ2VfY291bnQgYXJlIHdhbnRlZC4K\
+            Ci8KAgQCEgRoAHMBGiMgTGlzdFByb2R1Y3RzUmVzcG9uc2UgaXMgb25lIHBhZ2UuCgpBCgQEAgIAEgNqAiAaNCBUaGUgcHJvZHVj\
+            dHMsIGluIHRoZSBvcmRlciBhc2tlZCBmb3IuIE91dHB1dCBvbmx5LgoKVQoEBAICARIDbAIXGkggUHJvZHVjdHMgdGhhdCBtYXRj\
+            aCBpbiBhbGw7IDAgdW5sZXNzIHRvdGFsX21vZGUgaXMgRVhBQ1QuIE91dHB1dCBvbmx5LgoKVAoEBAICAhIDbgIXGkcgUGFnZXMg\
+            b2YgdGhpcyBzaXplIGluIGFsbDsgMCB1bmxlc3MgdG90YWxfbW9kZSBpcyBFWEFDVC4gT3V0cHV0IG9ubHkuCgpYCgQEAgIDEgNw\
+            Ah0aSyBBc2tzIGZvciB0aGUgcGFnZSBhZnRlciB0aGlzIG9uZTsgZW1wdHkgb24gdGhlIGxhc3QuIE9wYXF1ZS4gT3V0cHV0IG9u\
+            bHkuCgpgCgQEAgIEEgNyAhsaUyBFWEFDVCB3aGVyZSB0b3RhbF9zaXplIGFuZCBwYWdlX2NvdW50IGFyZSBmaWxsZWQgaW4sIG90\
+            aGVyd2lzZSBOT05FLiBPdXRwdXQgb25seS4KCjAKAgQDEgR2AHkBGiQgR2V0UHJvZHVjdFJlcXVlc3QgbmFtZXMgYSBwcm9kdWN0\
+            LgoKKwoEBAMCABIDeAIQGh4gSWQgb2YgdGhlIHByb2R1Y3QuIFJlcXVpcmVkLgoKMwoCBAQSBHwAfwEaJyBHZXRQcm9kdWN0UmVz\
+            cG9uc2UgaG9sZHMgdGhlIHByb2R1Y3QuCgooCgQEBAIAEgN+AhYaGyBUaGUgcHJvZHVjdC4gT3V0cHV0IG9ubHkuCgo3CgIEBRIG\
+            ggEAhQEBGikgQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QgbmFtZXMgcHJvZHVjdHMuCgp0CgQEBQIAEgSEAQIaGmYgSWRzIG9mIHBy\
+            b2R1Y3RzLCAxIHRvIDEsMDAwLiBPbmUgdGhhdCBpcyBuYW1lZCBhZ2FpbiBpcyBhbnN3ZXJlZCBvbmNlLCBpbiBpdHMgZmlyc3Qg\
+            cGxhY2UuIFJlcXVpcmVkLgoKSwoCBAYSBogBAI0BARo9IEJhdGNoR2V0UHJvZHVjdHNSZXNwb25zZSBob2xkcyB0aGUgcHJvZHVj\
+            dHMgdGhhdCB0aGVyZSBhcmUuCgpNCgQEBgIAEgSKAQIgGj8gVGhlIHByb2R1Y3RzLCBpbiB0aGUgb3JkZXIgb2YgdGhlIHJlcXVl\
+            c3QncyBpZHMuIE91dHB1dCBvbmx5LgoKWwoEBAYCARIEjAECIhpNIElkcyBvZiB3aGljaCB0aGVyZSBpcyBubyBwcm9kdWN0LCBp\
+            biB0aGUgb3JkZXIgb2YgdGhlIHJlcXVlc3QuIE91dHB1dCBvbmx5LgoKQAoCBAcSBpABAJMBARoyIEltcG9ydFByb2R1Y3RzUmVx\
+            dWVzdCBpcyBvbmUgYmF0Y2ggb2YgYW4gaW1wb3J0LgoKYAoEBAcCABIEkgECIBpSIFRoZSBwcm9kdWN0cywgMSB0byAxLDAwMC4g\
+            QSBwcm9kdWN0IHRoYXQgZXhpc3RzIGlzIHJlcGxhY2VkLCBpdHMgc3RvY2sgaW5jbHVkZWQuCgo3CgIECBIGlgEAnQEBGikgSW1w\
+            b3J0UHJvZHVjdHNSZXNwb25zZSByZXBvcnRzIGEgYmF0Y2guCgo0CgQECAIAEgSYAQIbGiYgUHJvZHVjdHMgdGhhdCB3ZXJlIG5l\
+            dy4gT3V0cHV0IG9ubHkuCgo4CgQECAIBEgSaAQIbGiogUHJvZHVjdHMgdGhhdCByZXBsYWNlZCBvbmUuIE91dHB1dCBvbmx5LgoK\
+            UAoEBAgCAhIEnAECJhpCIFByb2R1Y3RzIHRoYXQgd2VyZSByZWZ1c2VkOyB0aGUgb3RoZXJzIHdlcmUgc3RvcmVkLiBPdXRwdXQg\
+            b25seS4KCkgKAgQJEgagAQCnAQEaOiBJbXBvcnRGYWlsdXJlIHNheXMgd2h5IGEgcHJvZHVjdCBvZiBhIGJhdGNoIHdhcyByZWZ1\
+            c2VkLgoKOAoEBAkCABIEogECEhoqIEluZGV4IGluIHRoZSByZXF1ZXN0J3MgcHJvZHVjdHMsIGZyb20gMC4KCj8KBAQJAgESBKQB\
+            AhMaMSBUaGUgcmVmdXNlZCBmaWVsZCwgYXMgaW4gInByaWNlLmN1cnJlbmN5X2NvZGUiLgoKKQoEBAkCAhIEpgECGRobIFdoeSwg\
+            YW5kIHdoYXQgaXMgYWxsb3dlZC4KCkYKAgQKEgaqAQCxAQEaOCBVcGRhdGVQcm9kdWN0UmVxdWVzdCBzYXlzIHdoYXQgYSBwcm9k\
+            dWN0IGlzIHRvIGJlY29tZS4KCnkKBAQKAgASBKwBAhYaayBUaGUgcHJvZHVjdCdzIGlkIGFuZCB0aGUgbmV3IHZhbHVlcy4gUmVx\
+            dWlyZWQuIEZpZWxkcyB0aGF0IHVwZGF0ZV9maWVsZHMgZG9lcyBub3QgbmFtZSBhcmUgbm90IGxvb2tlZCBhdC4KCl4KBAQKAgES\
+            BK4BAiQaUCBGaWVsZHMgdG8gY2hhbmdlOiAibmFtZSIsICJjYXRlZ29yeSIsICJwcmljZSIsICJkZXNjcmlwdGlvbiIuIEVtcHR5\
+            OiBhbGwgZm91ci4KCowBCgQECgICEgSwAQIdGn4gVmVyc2lvbiBvZiB0aGUgcHJvZHVjdCBhcyB0aGUgY2FsbGVyIHNhdyBpdCwg\
+            YXQgbGVhc3QgMS4gUmVxdWlyZWQuIFdoZXJlIGl0IGhhcyBhbm90aGVyIGJ5IG5vdywgdGhlIGNhbGwgZmFpbHMgd2l0aCBBQk9S\
+            VEVELgoKQAoCBAsSBrQBALcBARoyIFVwZGF0ZVByb2R1Y3RSZXNwb25zZSBob2xkcyB0aGUgY2hhbmdlZCBwcm9kdWN0LgoKNgoE\
+            BAsCABIEtgECFhooIFRoZSBwcm9kdWN0IGFzIGl0IGlzIG5vdy4gT3V0cHV0IG9ubHkuCgpDCgIEDBIGugEAwgEBGjUgQWRqdXN0\
+            U3RvY2tSZXF1ZXN0IHNheXMgaG93IG1hbnkgcGllY2VzIGNvbWUgb3IgZ28uCgosCgQEDAIAEgS8AQIQGh4gSWQgb2YgdGhlIHBy\
+            b2R1Y3QuIFJlcXVpcmVkLgoKiQEKBAQMAgESBL4BAhIaeyBQaWVjZXMgdG8gYWRkLCBvciBiZWxvdyAwIHRvIHRha2Ugb3V0OyAt\
+            MSwwMDAsMDAwLDAwMCB0byAxLDAwMCwwMDAsMDAwLCBub3QgMC4gU3RvY2sgbXVzdCBzdGF5IHdpdGhpbiAwIHRvIDEsMDAwLDAw\
+            MCwwMDAuCgrmAQoEBAwCAhIEwQECGBrXASBOYW1lcyB0aGlzIGFkanVzdG1lbnQ6IDEgdG8gNjQgYnl0ZXMgb2YgcHJpbnRhYmxl\
+            IEFTQ0lJIHdpdGhvdXQgc3BhY2VzLiBSZXF1aXJlZC4gVGhlIHNhbWUgYWdhaW4gd2l0aGluIDMwIGRheXMgaXMgdGhlIHNhbWUK\
+            IGFkanVzdG1lbnQsIGFuZCBhbnN3ZXJlZCB3aXRoIHRoZSBmaXJzdCByZXN1bHQuIEEgcmVmdXNlZCBhZGp1c3RtZW50IGRvZXMg\
+            bm90IHVzZSBpdCB1cC4KCjoKAgQNEgbFAQDKAQEaLCBBZGp1c3RTdG9ja1Jlc3BvbnNlIHJlcG9ydHMgYW4gYWRqdXN0bWVudC4K\
+            ClgKBAQNAgASBMcBAhIaSiBQaWVjZXMgaW4gc3RvY2sgcmlnaHQgYWZ0ZXIgdGhlIGFkanVzdG1lbnQsIHRoZSBmaXJzdCB0aW1l\
+            LiBPdXRwdXQgb25seS4KCmEKBAQNAgESBMkBAhQaUyBXaGV0aGVyIHRoZSBhZGp1c3RtZW50IGhhZCBiZWVuIG1hZGUgYmVmb3Jl\
+            LCBhbmQgdGhpcyBpcyBpdHMgcmVzdWx0LiBPdXRwdXQgb25seS4KCjUKAgQOEgbNAQDSAQEaJyBEZWxldGVQcm9kdWN0UmVxdWVz\
+            dCBuYW1lcyBhIHByb2R1Y3QuCgosCgQEDgIAEgTPAQIQGh4gSWQgb2YgdGhlIHByb2R1Y3QuIFJlcXVpcmVkLgoKiQEKBAQOAgES\
+            BNEBAh0aeyBWZXJzaW9uIG9mIHRoZSBwcm9kdWN0IGFzIHRoZSBjYWxsZXIgc2F3IGl0OyAwOiB3aGF0ZXZlciBpdCBpcy4gV2hl\
+            cmUgaXQgaGFzIGFub3RoZXIgYnkgbm93LCB0aGUgY2FsbCBmYWlscyB3aXRoIEFCT1JURUQuCgo9CgIEDxIG1QEA2AEBGi8gRGVs\
+            ZXRlUHJvZHVjdFJlc3BvbnNlIGhvbGRzIHdoYXQgd2FzIGRlbGV0ZWQuCgo4CgQEDwIAEgTXAQIWGiogVGhlIHByb2R1Y3QgYXMg\
+            aXQgd2FzIGxhc3QuIE91dHB1dCBvbmx5LgoKNQoCBBASBtsBAN4BARonIENoZWNrQ2F0YWxvZ1JlcXVlc3QgYXNrcyBmb3IgYSBj\
+            aGVjay4KCnQKBAQQAgASBN0BAhIaZiBXaGV0aGVyIHRvIG1lbmQgd2hhdCBjYW4gYmUgbWVuZGVkOiBjb3VudHMsIGtleXMgYW5k\
+            IG1pc3NpbmcgaW5kZXhlcy4gSXQgaXMgc2FmZSBiZXNpZGUgb3RoZXIgY2FsbHMuCgo1CgIEERIG4QEA7AEBGicgQ2hlY2tDYXRh\
+            bG9nUmVzcG9uc2UgcmVwb3J0cyBhIGNoZWNrLgoKOwoEBBECABIE4wECJxotIFdoYXQgd2FzIGZvdW5kLCBhdCBtb3N0IDEsMDAw\
+            LiBPdXRwdXQgb25seS4KCjcKBAQRAgESBOUBAhoaKSBIb3cgbXVjaCB3YXMgZm91bmQgaW4gYWxsLiBPdXRwdXQgb25seS4KCjcK\
+            BAQRAgISBOcBAhsaKSBIb3cgbXVjaCBvZiBpdCB3YXMgbWVuZGVkLiBPdXRwdXQgb25seS4KCjoKBAQRAgMSBOkBAhoaLCBQcm9k\
+            dWN0cyB0aGF0IHdlcmUgbG9va2VkIGF0LiBPdXRwdXQgb25seS4KCjwKBAQRAgQSBOsBAhsaLiBDYXRlZ29yaWVzIHRoYXQgd2Vy\
+            ZSBsb29rZWQgYXQuIE91dHB1dCBvbmx5LgoKSAoCBBISBu8BAPoBARo6IENhdGFsb2dGaW5kaW5nIGlzIG9uZSB0aGluZyB0aGF0\
+            IGlzIG5vdCBhcyBpdCBzaG91bGQgYmUuCgorCgQEEgIAEgTxAQIZGh0gV2hhdCBpcyB3cm9uZy4gT3V0cHV0IG9ubHkuCgqDAQoE\
+            BBICARIE8wECFRp1IFdoYXQgaXQgaXMgd3Jvbmcgd2l0aDogYSBjYXRlZ29yeSdzIGZvbGRlZCBuYW1lLCBhIHByb2R1Y3QncyBp\
+            ZCwgb3IgYW4gaW5kZXggYXMgaW4gInByb2R1Y3RzLmJ5X25hbWUiLiBPdXRwdXQgb25seS4KCiwKBAQSAgISBPUBAhQaHiBXaGF0\
+            IGlzIHN0b3JlZC4gT3V0cHV0IG9ubHkuCgosCgQEEgIDEgT3AQIWGh4gV2hhdCBzaG91bGQgYmUuIE91dHB1dCBvbmx5LgoKMwoE\
+            BBICBBIE+QECFBolIFdoZXRoZXIgaXQgd2FzIG1lbmRlZC4gT3V0cHV0IG9ubHkuCgowCgIFARIG/QEAjgIBGiIgQ2F0YWxvZ0Zh\
+            dWx0IHNheXMgd2hhdCBpcyB3cm9uZy4KCioKBAUBAgASBP8BAiAaHCBOb3Qga25vd24gdG8gdGhpcyB2ZXJzaW9uLgoKRQoEBQEC\
+            ARIEgQICIBo3IEEgY2F0ZWdvcnkncyBjb3VudCBpcyBub3QgdGhlIG51bWJlciBvZiBpdHMgcHJvZHVjdHMuCgo7CgQFAQICEgSD\
+            AgIlGi0gQSBjYXRlZ29yeSB0aGF0IGhhcyBwcm9kdWN0cyBpcyBub3Qgc3RvcmVkLgoKOgoEBQECAxIEhQICIxosIEEgY2F0ZWdv\
+            cnkgaXMgc3RvcmVkIHRoYXQgaGFzIG5vIHByb2R1Y3RzLgoKYQoEBQECBBIEhwICHxpTIEEgcHJvZHVjdCdzIGtleXMsIGJ5IHdo\
+            aWNoIGl0IGlzIGZvdW5kIGFuZCBzb3J0ZWQsIGRvIG5vdCBmb2xsb3cgZnJvbSBpdHMgZmllbGRzLgoKPgoEBQECBRIEiQICJhow\
+            IEEgcHJvZHVjdCBjYW5ub3QgYmUgcmVhZC4gSXQgaXMgbGVmdCBhcyBpdCBpcy4KCiQKBAUBAgYSBIsCAiIaFiBBbiBpbmRleCBp\
+            cyBtaXNzaW5nLgoKegoEBQECBxIEjQICJBpsIEFuIGluZGV4IGhhcyBhbm90aGVyIGZvcm0gdGhhbiBpdCBzaG91bGQuIEl0IGlz\
+            IGxlZnQgYXMgaXQgaXM6IHF1ZXJpZXMgbmVlZCBpdCB1bnRpbCBzb21lYm9keSByZXBsYWNlcyBpdC4KYgZwcm90bzM=
             """),
 ]

@@ -8,16 +8,22 @@ struct CatalogService: Catalog.CatalogService.Handlers {
     let products: ProductStore
     let listing: ProductListing
     let importing: ImportProducts
+    let changes: ProductChanges
+    let stockAdjustments: StockAdjustmentStore
     let tokens: PageTokens
+    let checker: CatalogChecker
 
-    init(database: ShopDatabase, tokens: PageTokens) {
+    init(database: ShopDatabase, tokens: PageTokens, checker: CatalogChecker) {
         self.database = database
         self.tokens = tokens
+        self.checker = checker
         products = ProductStore(database: database.name)
         let categories = CategoryStore(database: database.name)
         listing = ProductListing(products: products, snapshots: CatalogSnapshots(categories: categories))
         importing = ImportProducts(
             database: database, productImport: ProductImport(database: database.name, categories: categories))
+        changes = ProductChanges(database: database.name, categories: categories)
+        stockAdjustments = StockAdjustmentStore(database: database.name)
     }
 
     /// Equal requests that wait together are answered by one query.
@@ -79,7 +85,7 @@ extension CatalogService {
         let record = try database.perform(.read, before: deadline) { client throws(MongoError) in
             try products.product(request.id, client, before: deadline)
         }
-        guard let record else { throw RPCError(.notFound, reason: "PRODUCT_NOT_FOUND", "there is no product with this id") }
+        guard let record else { throw Self.productNotFound }
         return Catalog.GetProductResponse(product: record.product)
     }
 

@@ -132,18 +132,23 @@ extension ProductRecord {
     var document: Document {
         Document(reserving: 400 + name.utf8.count * 2 + description.utf8.count) { document in
             document.append("_id", id)
-            document.append("name", name)
-            document.append("name_key", nameKey)
-            document.append("category", category)
-            document.append("category_key", categoryKey)
-            document.document("price") { price.write(to: &$0) }
-            document.append("price_key", priceKey)
+            writeAllButStock(to: &document)
             document.append("stock", stock)
             document.append("in_stock", stock > 0)
-            document.append("description", description)
-            document.append("updated", updatedAt)
-            document.append("version", version)
         }
+    }
+
+    /// All fields but the id, which never changes, and the stock, which orders change meanwhile.
+    func writeAllButStock(to document: inout DocumentBuilder) {
+        document.append("name", name)
+        document.append("name_key", nameKey)
+        document.append("category", category)
+        document.append("category_key", categoryKey)
+        document.document("price") { price.write(to: &$0) }
+        document.append("price_key", priceKey)
+        document.append("description", description)
+        document.append("updated", updatedAt)
+        document.append("version", version)
     }
 }
 

@@ -62,7 +62,7 @@ final class OrderWaiters: Sendable {
         let latest = MonotonicTime(nanoseconds: deadline.nanoseconds &- margin.wholeMicroseconds &* 1000)
         let waiter = Waiter(call: call, identity: call.context.identity.name, until: min(MonotonicTime.now.advanced(by: time), latest))
         let refusal: RPCError? = arrivals.withLock { arrivals in
-            if arrivals.isClosed { return Self.shuttingDown }
+            if arrivals.isClosed { return Shop.shuttingDown }
             if arrivals.count >= Limits.maxWaiters { return Self.full }
             arrivals.count += 1
             arrivals.calls.append(waiter)
@@ -74,9 +74,6 @@ final class OrderWaiters: Sendable {
     /// What it takes to read the order once more and to send the answer.
     private static let answerMargin = Duration.milliseconds(50)
 
-    private static let shuttingDown = RPCError(
-        .unavailable, reason: "SHUTTING_DOWN", "the server is shutting down", disposition: .notExecuted,
-        retryDelay: Limits.databaseRetryDelay)
     private static let full = RPCError(
         .resourceExhausted, reason: "QUEUE_FULL", "\(Limits.maxWaiters) calls wait already", disposition: .notExecuted,
         retryDelay: .seconds(1))
@@ -94,7 +91,7 @@ final class OrderWaiters: Sendable {
             thread.sleep(atMost: waiting.isEmpty ? nil : nextPause(waiting))
         }
         for waiter in waiting.values.flatMap({ $0 }) { finish(waiter, .success(waiter.found)) }
-        for waiter in takeArrivals() { finish(waiter, .failure(Self.shuttingDown)) }
+        for waiter in takeArrivals() { finish(waiter, .failure(Shop.shuttingDown)) }
     }
 
     private func takeArrivals() -> [Waiter] {

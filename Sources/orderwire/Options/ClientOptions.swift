@@ -48,6 +48,9 @@ struct ClientOptions: ParsableArguments {
         }
     }
 
+    /// Whether somebody has said how long a call may take.
+    var hasTimeout: Bool { Setting.text(timeout, "ORDERWIRE_TIMEOUT") != nil }
+
     /// Endpoints of the servers. At least one.
     var endpoints: [String] {
         get throws {

@@ -29,6 +29,39 @@ extension Field where Item == Catalog.Product {
     }
 }
 
+extension Field where Item == Catalog.AdjustStockResponse {
+    static var stock: [Field] { [Field("STOCK", csv: "stock") { String($0.stock) }] }
+}
+
+extension Field where Item == Catalog.CatalogFinding {
+    static var finding: [Field] {
+        [
+            Field("FAULT", csv: "fault") { $0.fault.text },
+            Field("SUBJECT", csv: "subject", isElastic: true) { $0.subject },
+            Field("STORED", csv: "stored", isElastic: true) { $0.stored },
+            Field("EXPECTED", csv: "expected", isElastic: true) { $0.expected },
+            Field("MENDED", csv: "repaired") { $0.repaired ? "yes" : "no" },
+        ]
+    }
+}
+
+extension Catalog.CatalogFault {
+    /// For people, as in "WRONG_COUNT".
+    var text: String {
+        switch self {
+        case .unspecified: ""
+        case .wrongCount: "WRONG_COUNT"
+        case .missingCategory: "MISSING_CATEGORY"
+        case .emptyCategory: "EMPTY_CATEGORY"
+        case .wrongKeys: "WRONG_KEYS"
+        case .malformedProduct: "MALFORMED_PRODUCT"
+        case .missingIndex: "MISSING_INDEX"
+        case .differentIndex: "DIFFERENT_INDEX"
+        case .unrecognized(let number): "FAULT_\(number)"
+        }
+    }
+}
+
 extension Field where Item == Orders.Order {
     static var order: [Field] {
         [

@@ -10,7 +10,7 @@ import Terminal
 /// The server as a whole: its MongoDB, the shop, and the runtime that serves it.
 final class ShopServer {
     private let mongod: EmbeddedMongod?
-    /// Used at start only, and kept: a pool takes half a second to close, which is not to delay the start.
+    /// For indexes, at the start, and for checks of the catalogue.
     private let background: ClientPool
     private let publisher: EventPublisher
     private let shop: Shop

@@ -457,6 +457,411 @@ void   orderwire__catalog__v1__import_failure__free_unpacked
   assert(message->base.descriptor == &orderwire__catalog__v1__import_failure__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   orderwire__catalog__v1__update_product_request__init
+                     (Orderwire__Catalog__V1__UpdateProductRequest         *message)
+{
+  static const Orderwire__Catalog__V1__UpdateProductRequest init_value = ORDERWIRE__CATALOG__V1__UPDATE_PRODUCT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t orderwire__catalog__v1__update_product_request__get_packed_size
+                     (const Orderwire__Catalog__V1__UpdateProductRequest *message)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__update_product_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__catalog__v1__update_product_request__pack
+                     (const Orderwire__Catalog__V1__UpdateProductRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__update_product_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__catalog__v1__update_product_request__pack_to_buffer
+                     (const Orderwire__Catalog__V1__UpdateProductRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__update_product_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Catalog__V1__UpdateProductRequest *
+       orderwire__catalog__v1__update_product_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Catalog__V1__UpdateProductRequest *)
+     protobuf_c_message_unpack (&orderwire__catalog__v1__update_product_request__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__catalog__v1__update_product_request__free_unpacked
+                     (Orderwire__Catalog__V1__UpdateProductRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__catalog__v1__update_product_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__catalog__v1__update_product_response__init
+                     (Orderwire__Catalog__V1__UpdateProductResponse         *message)
+{
+  static const Orderwire__Catalog__V1__UpdateProductResponse init_value = ORDERWIRE__CATALOG__V1__UPDATE_PRODUCT_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t orderwire__catalog__v1__update_product_response__get_packed_size
+                     (const Orderwire__Catalog__V1__UpdateProductResponse *message)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__update_product_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__catalog__v1__update_product_response__pack
+                     (const Orderwire__Catalog__V1__UpdateProductResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__update_product_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__catalog__v1__update_product_response__pack_to_buffer
+                     (const Orderwire__Catalog__V1__UpdateProductResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__update_product_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Catalog__V1__UpdateProductResponse *
+       orderwire__catalog__v1__update_product_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Catalog__V1__UpdateProductResponse *)
+     protobuf_c_message_unpack (&orderwire__catalog__v1__update_product_response__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__catalog__v1__update_product_response__free_unpacked
+                     (Orderwire__Catalog__V1__UpdateProductResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__catalog__v1__update_product_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__catalog__v1__adjust_stock_request__init
+                     (Orderwire__Catalog__V1__AdjustStockRequest         *message)
+{
+  static const Orderwire__Catalog__V1__AdjustStockRequest init_value = ORDERWIRE__CATALOG__V1__ADJUST_STOCK_REQUEST__INIT;
+  *message = init_value;
+}
+size_t orderwire__catalog__v1__adjust_stock_request__get_packed_size
+                     (const Orderwire__Catalog__V1__AdjustStockRequest *message)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__adjust_stock_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__catalog__v1__adjust_stock_request__pack
+                     (const Orderwire__Catalog__V1__AdjustStockRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__adjust_stock_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__catalog__v1__adjust_stock_request__pack_to_buffer
+                     (const Orderwire__Catalog__V1__AdjustStockRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__adjust_stock_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Catalog__V1__AdjustStockRequest *
+       orderwire__catalog__v1__adjust_stock_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Catalog__V1__AdjustStockRequest *)
+     protobuf_c_message_unpack (&orderwire__catalog__v1__adjust_stock_request__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__catalog__v1__adjust_stock_request__free_unpacked
+                     (Orderwire__Catalog__V1__AdjustStockRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__catalog__v1__adjust_stock_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__catalog__v1__adjust_stock_response__init
+                     (Orderwire__Catalog__V1__AdjustStockResponse         *message)
+{
+  static const Orderwire__Catalog__V1__AdjustStockResponse init_value = ORDERWIRE__CATALOG__V1__ADJUST_STOCK_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t orderwire__catalog__v1__adjust_stock_response__get_packed_size
+                     (const Orderwire__Catalog__V1__AdjustStockResponse *message)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__adjust_stock_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__catalog__v1__adjust_stock_response__pack
+                     (const Orderwire__Catalog__V1__AdjustStockResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__adjust_stock_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__catalog__v1__adjust_stock_response__pack_to_buffer
+                     (const Orderwire__Catalog__V1__AdjustStockResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__adjust_stock_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Catalog__V1__AdjustStockResponse *
+       orderwire__catalog__v1__adjust_stock_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Catalog__V1__AdjustStockResponse *)
+     protobuf_c_message_unpack (&orderwire__catalog__v1__adjust_stock_response__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__catalog__v1__adjust_stock_response__free_unpacked
+                     (Orderwire__Catalog__V1__AdjustStockResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__catalog__v1__adjust_stock_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__catalog__v1__delete_product_request__init
+                     (Orderwire__Catalog__V1__DeleteProductRequest         *message)
+{
+  static const Orderwire__Catalog__V1__DeleteProductRequest init_value = ORDERWIRE__CATALOG__V1__DELETE_PRODUCT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t orderwire__catalog__v1__delete_product_request__get_packed_size
+                     (const Orderwire__Catalog__V1__DeleteProductRequest *message)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__delete_product_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__catalog__v1__delete_product_request__pack
+                     (const Orderwire__Catalog__V1__DeleteProductRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__delete_product_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__catalog__v1__delete_product_request__pack_to_buffer
+                     (const Orderwire__Catalog__V1__DeleteProductRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__delete_product_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Catalog__V1__DeleteProductRequest *
+       orderwire__catalog__v1__delete_product_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Catalog__V1__DeleteProductRequest *)
+     protobuf_c_message_unpack (&orderwire__catalog__v1__delete_product_request__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__catalog__v1__delete_product_request__free_unpacked
+                     (Orderwire__Catalog__V1__DeleteProductRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__catalog__v1__delete_product_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__catalog__v1__delete_product_response__init
+                     (Orderwire__Catalog__V1__DeleteProductResponse         *message)
+{
+  static const Orderwire__Catalog__V1__DeleteProductResponse init_value = ORDERWIRE__CATALOG__V1__DELETE_PRODUCT_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t orderwire__catalog__v1__delete_product_response__get_packed_size
+                     (const Orderwire__Catalog__V1__DeleteProductResponse *message)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__delete_product_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__catalog__v1__delete_product_response__pack
+                     (const Orderwire__Catalog__V1__DeleteProductResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__delete_product_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__catalog__v1__delete_product_response__pack_to_buffer
+                     (const Orderwire__Catalog__V1__DeleteProductResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__delete_product_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Catalog__V1__DeleteProductResponse *
+       orderwire__catalog__v1__delete_product_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Catalog__V1__DeleteProductResponse *)
+     protobuf_c_message_unpack (&orderwire__catalog__v1__delete_product_response__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__catalog__v1__delete_product_response__free_unpacked
+                     (Orderwire__Catalog__V1__DeleteProductResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__catalog__v1__delete_product_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__catalog__v1__check_catalog_request__init
+                     (Orderwire__Catalog__V1__CheckCatalogRequest         *message)
+{
+  static const Orderwire__Catalog__V1__CheckCatalogRequest init_value = ORDERWIRE__CATALOG__V1__CHECK_CATALOG_REQUEST__INIT;
+  *message = init_value;
+}
+size_t orderwire__catalog__v1__check_catalog_request__get_packed_size
+                     (const Orderwire__Catalog__V1__CheckCatalogRequest *message)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__check_catalog_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__catalog__v1__check_catalog_request__pack
+                     (const Orderwire__Catalog__V1__CheckCatalogRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__check_catalog_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__catalog__v1__check_catalog_request__pack_to_buffer
+                     (const Orderwire__Catalog__V1__CheckCatalogRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__check_catalog_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Catalog__V1__CheckCatalogRequest *
+       orderwire__catalog__v1__check_catalog_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Catalog__V1__CheckCatalogRequest *)
+     protobuf_c_message_unpack (&orderwire__catalog__v1__check_catalog_request__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__catalog__v1__check_catalog_request__free_unpacked
+                     (Orderwire__Catalog__V1__CheckCatalogRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__catalog__v1__check_catalog_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__catalog__v1__check_catalog_response__init
+                     (Orderwire__Catalog__V1__CheckCatalogResponse         *message)
+{
+  static const Orderwire__Catalog__V1__CheckCatalogResponse init_value = ORDERWIRE__CATALOG__V1__CHECK_CATALOG_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t orderwire__catalog__v1__check_catalog_response__get_packed_size
+                     (const Orderwire__Catalog__V1__CheckCatalogResponse *message)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__check_catalog_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__catalog__v1__check_catalog_response__pack
+                     (const Orderwire__Catalog__V1__CheckCatalogResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__check_catalog_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__catalog__v1__check_catalog_response__pack_to_buffer
+                     (const Orderwire__Catalog__V1__CheckCatalogResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__check_catalog_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Catalog__V1__CheckCatalogResponse *
+       orderwire__catalog__v1__check_catalog_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Catalog__V1__CheckCatalogResponse *)
+     protobuf_c_message_unpack (&orderwire__catalog__v1__check_catalog_response__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__catalog__v1__check_catalog_response__free_unpacked
+                     (Orderwire__Catalog__V1__CheckCatalogResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__catalog__v1__check_catalog_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__catalog__v1__catalog_finding__init
+                     (Orderwire__Catalog__V1__CatalogFinding         *message)
+{
+  static const Orderwire__Catalog__V1__CatalogFinding init_value = ORDERWIRE__CATALOG__V1__CATALOG_FINDING__INIT;
+  *message = init_value;
+}
+size_t orderwire__catalog__v1__catalog_finding__get_packed_size
+                     (const Orderwire__Catalog__V1__CatalogFinding *message)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__catalog_finding__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__catalog__v1__catalog_finding__pack
+                     (const Orderwire__Catalog__V1__CatalogFinding *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__catalog_finding__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__catalog__v1__catalog_finding__pack_to_buffer
+                     (const Orderwire__Catalog__V1__CatalogFinding *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__catalog__v1__catalog_finding__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Catalog__V1__CatalogFinding *
+       orderwire__catalog__v1__catalog_finding__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Catalog__V1__CatalogFinding *)
+     protobuf_c_message_unpack (&orderwire__catalog__v1__catalog_finding__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__catalog__v1__catalog_finding__free_unpacked
+                     (Orderwire__Catalog__V1__CatalogFinding *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__catalog__v1__catalog_finding__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor orderwire__catalog__v1__product__field_descriptors[8] =
 {
   {
@@ -1162,6 +1567,530 @@ const ProtobufCMessageDescriptor orderwire__catalog__v1__import_failure__descrip
   (ProtobufCMessageInit) orderwire__catalog__v1__import_failure__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__update_product_request__field_descriptors[3] =
+{
+  {
+    "product",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__UpdateProductRequest, product),
+    &orderwire__catalog__v1__product__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_fields",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Orderwire__Catalog__V1__UpdateProductRequest, n_update_fields),
+    offsetof(Orderwire__Catalog__V1__UpdateProductRequest, update_fields),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "expected_version",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__UpdateProductRequest, expected_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__catalog__v1__update_product_request__field_indices_by_name[] = {
+  2,   /* field[2] = expected_version */
+  0,   /* field[0] = product */
+  1,   /* field[1] = update_fields */
+};
+static const ProtobufCIntRange orderwire__catalog__v1__update_product_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor orderwire__catalog__v1__update_product_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.UpdateProductRequest",
+  "UpdateProductRequest",
+  "Orderwire__Catalog__V1__UpdateProductRequest",
+  "orderwire.catalog.v1",
+  sizeof(Orderwire__Catalog__V1__UpdateProductRequest),
+  3,
+  orderwire__catalog__v1__update_product_request__field_descriptors,
+  orderwire__catalog__v1__update_product_request__field_indices_by_name,
+  1,  orderwire__catalog__v1__update_product_request__number_ranges,
+  (ProtobufCMessageInit) orderwire__catalog__v1__update_product_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__update_product_response__field_descriptors[1] =
+{
+  {
+    "product",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__UpdateProductResponse, product),
+    &orderwire__catalog__v1__product__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__catalog__v1__update_product_response__field_indices_by_name[] = {
+  0,   /* field[0] = product */
+};
+static const ProtobufCIntRange orderwire__catalog__v1__update_product_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor orderwire__catalog__v1__update_product_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.UpdateProductResponse",
+  "UpdateProductResponse",
+  "Orderwire__Catalog__V1__UpdateProductResponse",
+  "orderwire.catalog.v1",
+  sizeof(Orderwire__Catalog__V1__UpdateProductResponse),
+  1,
+  orderwire__catalog__v1__update_product_response__field_descriptors,
+  orderwire__catalog__v1__update_product_response__field_indices_by_name,
+  1,  orderwire__catalog__v1__update_product_response__number_ranges,
+  (ProtobufCMessageInit) orderwire__catalog__v1__update_product_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__adjust_stock_request__field_descriptors[3] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__AdjustStockRequest, id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "delta",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__AdjustStockRequest, delta),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__AdjustStockRequest, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__catalog__v1__adjust_stock_request__field_indices_by_name[] = {
+  1,   /* field[1] = delta */
+  0,   /* field[0] = id */
+  2,   /* field[2] = request_id */
+};
+static const ProtobufCIntRange orderwire__catalog__v1__adjust_stock_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor orderwire__catalog__v1__adjust_stock_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.AdjustStockRequest",
+  "AdjustStockRequest",
+  "Orderwire__Catalog__V1__AdjustStockRequest",
+  "orderwire.catalog.v1",
+  sizeof(Orderwire__Catalog__V1__AdjustStockRequest),
+  3,
+  orderwire__catalog__v1__adjust_stock_request__field_descriptors,
+  orderwire__catalog__v1__adjust_stock_request__field_indices_by_name,
+  1,  orderwire__catalog__v1__adjust_stock_request__number_ranges,
+  (ProtobufCMessageInit) orderwire__catalog__v1__adjust_stock_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__adjust_stock_response__field_descriptors[2] =
+{
+  {
+    "stock",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__AdjustStockResponse, stock),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "replayed",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__AdjustStockResponse, replayed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__catalog__v1__adjust_stock_response__field_indices_by_name[] = {
+  1,   /* field[1] = replayed */
+  0,   /* field[0] = stock */
+};
+static const ProtobufCIntRange orderwire__catalog__v1__adjust_stock_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor orderwire__catalog__v1__adjust_stock_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.AdjustStockResponse",
+  "AdjustStockResponse",
+  "Orderwire__Catalog__V1__AdjustStockResponse",
+  "orderwire.catalog.v1",
+  sizeof(Orderwire__Catalog__V1__AdjustStockResponse),
+  2,
+  orderwire__catalog__v1__adjust_stock_response__field_descriptors,
+  orderwire__catalog__v1__adjust_stock_response__field_indices_by_name,
+  1,  orderwire__catalog__v1__adjust_stock_response__number_ranges,
+  (ProtobufCMessageInit) orderwire__catalog__v1__adjust_stock_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__delete_product_request__field_descriptors[2] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__DeleteProductRequest, id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "expected_version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__DeleteProductRequest, expected_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__catalog__v1__delete_product_request__field_indices_by_name[] = {
+  1,   /* field[1] = expected_version */
+  0,   /* field[0] = id */
+};
+static const ProtobufCIntRange orderwire__catalog__v1__delete_product_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor orderwire__catalog__v1__delete_product_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.DeleteProductRequest",
+  "DeleteProductRequest",
+  "Orderwire__Catalog__V1__DeleteProductRequest",
+  "orderwire.catalog.v1",
+  sizeof(Orderwire__Catalog__V1__DeleteProductRequest),
+  2,
+  orderwire__catalog__v1__delete_product_request__field_descriptors,
+  orderwire__catalog__v1__delete_product_request__field_indices_by_name,
+  1,  orderwire__catalog__v1__delete_product_request__number_ranges,
+  (ProtobufCMessageInit) orderwire__catalog__v1__delete_product_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__delete_product_response__field_descriptors[1] =
+{
+  {
+    "product",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__DeleteProductResponse, product),
+    &orderwire__catalog__v1__product__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__catalog__v1__delete_product_response__field_indices_by_name[] = {
+  0,   /* field[0] = product */
+};
+static const ProtobufCIntRange orderwire__catalog__v1__delete_product_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor orderwire__catalog__v1__delete_product_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.DeleteProductResponse",
+  "DeleteProductResponse",
+  "Orderwire__Catalog__V1__DeleteProductResponse",
+  "orderwire.catalog.v1",
+  sizeof(Orderwire__Catalog__V1__DeleteProductResponse),
+  1,
+  orderwire__catalog__v1__delete_product_response__field_descriptors,
+  orderwire__catalog__v1__delete_product_response__field_indices_by_name,
+  1,  orderwire__catalog__v1__delete_product_response__number_ranges,
+  (ProtobufCMessageInit) orderwire__catalog__v1__delete_product_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__check_catalog_request__field_descriptors[1] =
+{
+  {
+    "repair",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__CheckCatalogRequest, repair),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__catalog__v1__check_catalog_request__field_indices_by_name[] = {
+  0,   /* field[0] = repair */
+};
+static const ProtobufCIntRange orderwire__catalog__v1__check_catalog_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor orderwire__catalog__v1__check_catalog_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.CheckCatalogRequest",
+  "CheckCatalogRequest",
+  "Orderwire__Catalog__V1__CheckCatalogRequest",
+  "orderwire.catalog.v1",
+  sizeof(Orderwire__Catalog__V1__CheckCatalogRequest),
+  1,
+  orderwire__catalog__v1__check_catalog_request__field_descriptors,
+  orderwire__catalog__v1__check_catalog_request__field_indices_by_name,
+  1,  orderwire__catalog__v1__check_catalog_request__number_ranges,
+  (ProtobufCMessageInit) orderwire__catalog__v1__check_catalog_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__check_catalog_response__field_descriptors[5] =
+{
+  {
+    "findings",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Orderwire__Catalog__V1__CheckCatalogResponse, n_findings),
+    offsetof(Orderwire__Catalog__V1__CheckCatalogResponse, findings),
+    &orderwire__catalog__v1__catalog_finding__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "finding_count",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__CheckCatalogResponse, finding_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "repaired_count",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__CheckCatalogResponse, repaired_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "product_count",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__CheckCatalogResponse, product_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "category_count",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__CheckCatalogResponse, category_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__catalog__v1__check_catalog_response__field_indices_by_name[] = {
+  4,   /* field[4] = category_count */
+  1,   /* field[1] = finding_count */
+  0,   /* field[0] = findings */
+  3,   /* field[3] = product_count */
+  2,   /* field[2] = repaired_count */
+};
+static const ProtobufCIntRange orderwire__catalog__v1__check_catalog_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor orderwire__catalog__v1__check_catalog_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.CheckCatalogResponse",
+  "CheckCatalogResponse",
+  "Orderwire__Catalog__V1__CheckCatalogResponse",
+  "orderwire.catalog.v1",
+  sizeof(Orderwire__Catalog__V1__CheckCatalogResponse),
+  5,
+  orderwire__catalog__v1__check_catalog_response__field_descriptors,
+  orderwire__catalog__v1__check_catalog_response__field_indices_by_name,
+  1,  orderwire__catalog__v1__check_catalog_response__number_ranges,
+  (ProtobufCMessageInit) orderwire__catalog__v1__check_catalog_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__catalog_finding__field_descriptors[5] =
+{
+  {
+    "fault",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__CatalogFinding, fault),
+    &orderwire__catalog__v1__catalog_fault__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subject",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__CatalogFinding, subject),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "stored",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__CatalogFinding, stored),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "expected",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__CatalogFinding, expected),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "repaired",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__CatalogFinding, repaired),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__catalog__v1__catalog_finding__field_indices_by_name[] = {
+  3,   /* field[3] = expected */
+  0,   /* field[0] = fault */
+  4,   /* field[4] = repaired */
+  2,   /* field[2] = stored */
+  1,   /* field[1] = subject */
+};
+static const ProtobufCIntRange orderwire__catalog__v1__catalog_finding__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor orderwire__catalog__v1__catalog_finding__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.CatalogFinding",
+  "CatalogFinding",
+  "Orderwire__Catalog__V1__CatalogFinding",
+  "orderwire.catalog.v1",
+  sizeof(Orderwire__Catalog__V1__CatalogFinding),
+  5,
+  orderwire__catalog__v1__catalog_finding__field_descriptors,
+  orderwire__catalog__v1__catalog_finding__field_indices_by_name,
+  1,  orderwire__catalog__v1__catalog_finding__number_ranges,
+  (ProtobufCMessageInit) orderwire__catalog__v1__catalog_finding__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue orderwire__catalog__v1__total_mode__enum_values_by_number[3] =
 {
   { "TOTAL_MODE_UNSPECIFIED", "ORDERWIRE__CATALOG__V1__TOTAL_MODE__TOTAL_MODE_UNSPECIFIED", 0 },
@@ -1192,18 +2121,66 @@ const ProtobufCEnumDescriptor orderwire__catalog__v1__total_mode__descriptor =
   orderwire__catalog__v1__total_mode__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor orderwire__catalog__v1__catalog_service__method_descriptors[4] =
+static const ProtobufCEnumValue orderwire__catalog__v1__catalog_fault__enum_values_by_number[8] =
+{
+  { "CATALOG_FAULT_UNSPECIFIED", "ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_UNSPECIFIED", 0 },
+  { "CATALOG_FAULT_WRONG_COUNT", "ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_WRONG_COUNT", 1 },
+  { "CATALOG_FAULT_MISSING_CATEGORY", "ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_MISSING_CATEGORY", 2 },
+  { "CATALOG_FAULT_EMPTY_CATEGORY", "ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_EMPTY_CATEGORY", 3 },
+  { "CATALOG_FAULT_WRONG_KEYS", "ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_WRONG_KEYS", 4 },
+  { "CATALOG_FAULT_MALFORMED_PRODUCT", "ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_MALFORMED_PRODUCT", 5 },
+  { "CATALOG_FAULT_MISSING_INDEX", "ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_MISSING_INDEX", 6 },
+  { "CATALOG_FAULT_DIFFERENT_INDEX", "ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_DIFFERENT_INDEX", 7 },
+};
+static const ProtobufCIntRange orderwire__catalog__v1__catalog_fault__value_ranges[] = {
+{0, 0},{0, 8}
+};
+static const ProtobufCEnumValueIndex orderwire__catalog__v1__catalog_fault__enum_values_by_name[8] =
+{
+  { "CATALOG_FAULT_DIFFERENT_INDEX", 7 },
+  { "CATALOG_FAULT_EMPTY_CATEGORY", 3 },
+  { "CATALOG_FAULT_MALFORMED_PRODUCT", 5 },
+  { "CATALOG_FAULT_MISSING_CATEGORY", 2 },
+  { "CATALOG_FAULT_MISSING_INDEX", 6 },
+  { "CATALOG_FAULT_UNSPECIFIED", 0 },
+  { "CATALOG_FAULT_WRONG_COUNT", 1 },
+  { "CATALOG_FAULT_WRONG_KEYS", 4 },
+};
+const ProtobufCEnumDescriptor orderwire__catalog__v1__catalog_fault__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "orderwire.catalog.v1.CatalogFault",
+  "CatalogFault",
+  "Orderwire__Catalog__V1__CatalogFault",
+  "orderwire.catalog.v1",
+  8,
+  orderwire__catalog__v1__catalog_fault__enum_values_by_number,
+  8,
+  orderwire__catalog__v1__catalog_fault__enum_values_by_name,
+  1,
+  orderwire__catalog__v1__catalog_fault__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCMethodDescriptor orderwire__catalog__v1__catalog_service__method_descriptors[8] =
 {
   { "ListProducts", &orderwire__catalog__v1__list_products_request__descriptor, &orderwire__catalog__v1__list_products_response__descriptor },
   { "GetProduct", &orderwire__catalog__v1__get_product_request__descriptor, &orderwire__catalog__v1__get_product_response__descriptor },
   { "BatchGetProducts", &orderwire__catalog__v1__batch_get_products_request__descriptor, &orderwire__catalog__v1__batch_get_products_response__descriptor },
   { "ImportProducts", &orderwire__catalog__v1__import_products_request__descriptor, &orderwire__catalog__v1__import_products_response__descriptor },
+  { "UpdateProduct", &orderwire__catalog__v1__update_product_request__descriptor, &orderwire__catalog__v1__update_product_response__descriptor },
+  { "AdjustStock", &orderwire__catalog__v1__adjust_stock_request__descriptor, &orderwire__catalog__v1__adjust_stock_response__descriptor },
+  { "DeleteProduct", &orderwire__catalog__v1__delete_product_request__descriptor, &orderwire__catalog__v1__delete_product_response__descriptor },
+  { "CheckCatalog", &orderwire__catalog__v1__check_catalog_request__descriptor, &orderwire__catalog__v1__check_catalog_response__descriptor },
 };
 const unsigned orderwire__catalog__v1__catalog_service__method_indices_by_name[] = {
+  5,        /* AdjustStock */
   2,        /* BatchGetProducts */
+  7,        /* CheckCatalog */
+  6,        /* DeleteProduct */
   1,        /* GetProduct */
   3,        /* ImportProducts */
-  0         /* ListProducts */
+  0,        /* ListProducts */
+  4         /* UpdateProduct */
 };
 const ProtobufCServiceDescriptor orderwire__catalog__v1__catalog_service__descriptor =
 {
@@ -1212,7 +2189,7 @@ const ProtobufCServiceDescriptor orderwire__catalog__v1__catalog_service__descri
   "CatalogService",
   "Orderwire__Catalog__V1__CatalogService",
   "orderwire.catalog.v1",
-  4,
+  8,
   orderwire__catalog__v1__catalog_service__method_descriptors,
   orderwire__catalog__v1__catalog_service__method_indices_by_name
 };
@@ -1247,6 +2224,38 @@ void orderwire__catalog__v1__catalog_service__import_products(ProtobufCService *
 {
   assert(service->descriptor == &orderwire__catalog__v1__catalog_service__descriptor);
   service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void orderwire__catalog__v1__catalog_service__update_product(ProtobufCService *service,
+                                                             const Orderwire__Catalog__V1__UpdateProductRequest *input,
+                                                             Orderwire__Catalog__V1__UpdateProductResponse_Closure closure,
+                                                             void *closure_data)
+{
+  assert(service->descriptor == &orderwire__catalog__v1__catalog_service__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void orderwire__catalog__v1__catalog_service__adjust_stock(ProtobufCService *service,
+                                                           const Orderwire__Catalog__V1__AdjustStockRequest *input,
+                                                           Orderwire__Catalog__V1__AdjustStockResponse_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &orderwire__catalog__v1__catalog_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void orderwire__catalog__v1__catalog_service__delete_product(ProtobufCService *service,
+                                                             const Orderwire__Catalog__V1__DeleteProductRequest *input,
+                                                             Orderwire__Catalog__V1__DeleteProductResponse_Closure closure,
+                                                             void *closure_data)
+{
+  assert(service->descriptor == &orderwire__catalog__v1__catalog_service__descriptor);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void orderwire__catalog__v1__catalog_service__check_catalog(ProtobufCService *service,
+                                                            const Orderwire__Catalog__V1__CheckCatalogRequest *input,
+                                                            Orderwire__Catalog__V1__CheckCatalogResponse_Closure closure,
+                                                            void *closure_data)
+{
+  assert(service->descriptor == &orderwire__catalog__v1__catalog_service__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void orderwire__catalog__v1__catalog_service__init (Orderwire__Catalog__V1__CatalogService_Service *service,
                                                     Orderwire__Catalog__V1__CatalogService_ServiceDestroy destroy)

@@ -27,6 +27,15 @@ typedef struct Orderwire__Catalog__V1__BatchGetProductsResponse Orderwire__Catal
 typedef struct Orderwire__Catalog__V1__ImportProductsRequest Orderwire__Catalog__V1__ImportProductsRequest;
 typedef struct Orderwire__Catalog__V1__ImportProductsResponse Orderwire__Catalog__V1__ImportProductsResponse;
 typedef struct Orderwire__Catalog__V1__ImportFailure Orderwire__Catalog__V1__ImportFailure;
+typedef struct Orderwire__Catalog__V1__UpdateProductRequest Orderwire__Catalog__V1__UpdateProductRequest;
+typedef struct Orderwire__Catalog__V1__UpdateProductResponse Orderwire__Catalog__V1__UpdateProductResponse;
+typedef struct Orderwire__Catalog__V1__AdjustStockRequest Orderwire__Catalog__V1__AdjustStockRequest;
+typedef struct Orderwire__Catalog__V1__AdjustStockResponse Orderwire__Catalog__V1__AdjustStockResponse;
+typedef struct Orderwire__Catalog__V1__DeleteProductRequest Orderwire__Catalog__V1__DeleteProductRequest;
+typedef struct Orderwire__Catalog__V1__DeleteProductResponse Orderwire__Catalog__V1__DeleteProductResponse;
+typedef struct Orderwire__Catalog__V1__CheckCatalogRequest Orderwire__Catalog__V1__CheckCatalogRequest;
+typedef struct Orderwire__Catalog__V1__CheckCatalogResponse Orderwire__Catalog__V1__CheckCatalogResponse;
+typedef struct Orderwire__Catalog__V1__CatalogFinding Orderwire__Catalog__V1__CatalogFinding;
 
 
 /* --- enums --- */
@@ -49,6 +58,44 @@ typedef enum _Orderwire__Catalog__V1__TotalMode {
   ORDERWIRE__CATALOG__V1__TOTAL_MODE__TOTAL_MODE_NONE = 2
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(ORDERWIRE__CATALOG__V1__TOTAL_MODE)
 } Orderwire__Catalog__V1__TotalMode;
+/*
+ * CatalogFault says what is wrong.
+ */
+typedef enum _Orderwire__Catalog__V1__CatalogFault {
+  /*
+   * Not known to this version.
+   */
+  ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_UNSPECIFIED = 0,
+  /*
+   * A category's count is not the number of its products.
+   */
+  ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_WRONG_COUNT = 1,
+  /*
+   * A category that has products is not stored.
+   */
+  ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_MISSING_CATEGORY = 2,
+  /*
+   * A category is stored that has no products.
+   */
+  ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_EMPTY_CATEGORY = 3,
+  /*
+   * A product's keys, by which it is found and sorted, do not follow from its fields.
+   */
+  ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_WRONG_KEYS = 4,
+  /*
+   * A product cannot be read. It is left as it is.
+   */
+  ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_MALFORMED_PRODUCT = 5,
+  /*
+   * An index is missing.
+   */
+  ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_MISSING_INDEX = 6,
+  /*
+   * An index has another form than it should. It is left as it is: queries need it until somebody replaces it.
+   */
+  ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_DIFFERENT_INDEX = 7
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(ORDERWIRE__CATALOG__V1__CATALOG_FAULT)
+} Orderwire__Catalog__V1__CatalogFault;
 
 /* --- messages --- */
 
@@ -322,6 +369,209 @@ struct  Orderwire__Catalog__V1__ImportFailure
     , 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
+/*
+ * UpdateProductRequest says what a product is to become.
+ */
+struct  Orderwire__Catalog__V1__UpdateProductRequest
+{
+  ProtobufCMessage base;
+  /*
+   * The product's id and the new values. Required. Fields that update_fields does not name are not looked at.
+   */
+  Orderwire__Catalog__V1__Product *product;
+  /*
+   * Fields to change: "name", "category", "price", "description". Empty: all four.
+   */
+  size_t n_update_fields;
+  char **update_fields;
+  /*
+   * Version of the product as the caller saw it, at least 1. Required. Where it has another by now, the call fails with ABORTED.
+   */
+  int64_t expected_version;
+};
+#define ORDERWIRE__CATALOG__V1__UPDATE_PRODUCT_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__update_product_request__descriptor) \
+    , NULL, 0,NULL, 0 }
+
+
+/*
+ * UpdateProductResponse holds the changed product.
+ */
+struct  Orderwire__Catalog__V1__UpdateProductResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The product as it is now. Output only.
+   */
+  Orderwire__Catalog__V1__Product *product;
+};
+#define ORDERWIRE__CATALOG__V1__UPDATE_PRODUCT_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__update_product_response__descriptor) \
+    , NULL }
+
+
+/*
+ * AdjustStockRequest says how many pieces come or go.
+ */
+struct  Orderwire__Catalog__V1__AdjustStockRequest
+{
+  ProtobufCMessage base;
+  /*
+   * Id of the product. Required.
+   */
+  char *id;
+  /*
+   * Pieces to add, or below 0 to take out; -1,000,000,000 to 1,000,000,000, not 0. Stock must stay within 0 to 1,000,000,000.
+   */
+  int64_t delta;
+  /*
+   * Names this adjustment: 1 to 64 bytes of printable ASCII without spaces. Required. The same again within 30 days is the same
+   * adjustment, and answered with the first result. A refused adjustment does not use it up.
+   */
+  char *request_id;
+};
+#define ORDERWIRE__CATALOG__V1__ADJUST_STOCK_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__adjust_stock_request__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * AdjustStockResponse reports an adjustment.
+ */
+struct  Orderwire__Catalog__V1__AdjustStockResponse
+{
+  ProtobufCMessage base;
+  /*
+   * Pieces in stock right after the adjustment, the first time. Output only.
+   */
+  int64_t stock;
+  /*
+   * Whether the adjustment had been made before, and this is its result. Output only.
+   */
+  protobuf_c_boolean replayed;
+};
+#define ORDERWIRE__CATALOG__V1__ADJUST_STOCK_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__adjust_stock_response__descriptor) \
+    , 0, 0 }
+
+
+/*
+ * DeleteProductRequest names a product.
+ */
+struct  Orderwire__Catalog__V1__DeleteProductRequest
+{
+  ProtobufCMessage base;
+  /*
+   * Id of the product. Required.
+   */
+  char *id;
+  /*
+   * Version of the product as the caller saw it; 0: whatever it is. Where it has another by now, the call fails with ABORTED.
+   */
+  int64_t expected_version;
+};
+#define ORDERWIRE__CATALOG__V1__DELETE_PRODUCT_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__delete_product_request__descriptor) \
+    , (char *)protobuf_c_empty_string, 0 }
+
+
+/*
+ * DeleteProductResponse holds what was deleted.
+ */
+struct  Orderwire__Catalog__V1__DeleteProductResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The product as it was last. Output only.
+   */
+  Orderwire__Catalog__V1__Product *product;
+};
+#define ORDERWIRE__CATALOG__V1__DELETE_PRODUCT_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__delete_product_response__descriptor) \
+    , NULL }
+
+
+/*
+ * CheckCatalogRequest asks for a check.
+ */
+struct  Orderwire__Catalog__V1__CheckCatalogRequest
+{
+  ProtobufCMessage base;
+  /*
+   * Whether to mend what can be mended: counts, keys and missing indexes. It is safe beside other calls.
+   */
+  protobuf_c_boolean repair;
+};
+#define ORDERWIRE__CATALOG__V1__CHECK_CATALOG_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__check_catalog_request__descriptor) \
+    , 0 }
+
+
+/*
+ * CheckCatalogResponse reports a check.
+ */
+struct  Orderwire__Catalog__V1__CheckCatalogResponse
+{
+  ProtobufCMessage base;
+  /*
+   * What was found, at most 1,000. Output only.
+   */
+  size_t n_findings;
+  Orderwire__Catalog__V1__CatalogFinding **findings;
+  /*
+   * How much was found in all. Output only.
+   */
+  int64_t finding_count;
+  /*
+   * How much of it was mended. Output only.
+   */
+  int64_t repaired_count;
+  /*
+   * Products that were looked at. Output only.
+   */
+  int64_t product_count;
+  /*
+   * Categories that were looked at. Output only.
+   */
+  int64_t category_count;
+};
+#define ORDERWIRE__CATALOG__V1__CHECK_CATALOG_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__check_catalog_response__descriptor) \
+    , 0,NULL, 0, 0, 0, 0 }
+
+
+/*
+ * CatalogFinding is one thing that is not as it should be.
+ */
+struct  Orderwire__Catalog__V1__CatalogFinding
+{
+  ProtobufCMessage base;
+  /*
+   * What is wrong. Output only.
+   */
+  Orderwire__Catalog__V1__CatalogFault fault;
+  /*
+   * What it is wrong with: a category's folded name, a product's id, or an index as in "products.by_name". Output only.
+   */
+  char *subject;
+  /*
+   * What is stored. Output only.
+   */
+  char *stored;
+  /*
+   * What should be. Output only.
+   */
+  char *expected;
+  /*
+   * Whether it was mended. Output only.
+   */
+  protobuf_c_boolean repaired;
+};
+#define ORDERWIRE__CATALOG__V1__CATALOG_FINDING__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__catalog_finding__descriptor) \
+    , ORDERWIRE__CATALOG__V1__CATALOG_FAULT__CATALOG_FAULT_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0 }
+
+
 /* Orderwire__Catalog__V1__Product methods */
 void   orderwire__catalog__v1__product__init
                      (Orderwire__Catalog__V1__Product         *message);
@@ -512,6 +762,177 @@ Orderwire__Catalog__V1__ImportFailure *
 void   orderwire__catalog__v1__import_failure__free_unpacked
                      (Orderwire__Catalog__V1__ImportFailure *message,
                       ProtobufCAllocator *allocator);
+/* Orderwire__Catalog__V1__UpdateProductRequest methods */
+void   orderwire__catalog__v1__update_product_request__init
+                     (Orderwire__Catalog__V1__UpdateProductRequest         *message);
+size_t orderwire__catalog__v1__update_product_request__get_packed_size
+                     (const Orderwire__Catalog__V1__UpdateProductRequest   *message);
+size_t orderwire__catalog__v1__update_product_request__pack
+                     (const Orderwire__Catalog__V1__UpdateProductRequest   *message,
+                      uint8_t             *out);
+size_t orderwire__catalog__v1__update_product_request__pack_to_buffer
+                     (const Orderwire__Catalog__V1__UpdateProductRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Catalog__V1__UpdateProductRequest *
+       orderwire__catalog__v1__update_product_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__catalog__v1__update_product_request__free_unpacked
+                     (Orderwire__Catalog__V1__UpdateProductRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Catalog__V1__UpdateProductResponse methods */
+void   orderwire__catalog__v1__update_product_response__init
+                     (Orderwire__Catalog__V1__UpdateProductResponse         *message);
+size_t orderwire__catalog__v1__update_product_response__get_packed_size
+                     (const Orderwire__Catalog__V1__UpdateProductResponse   *message);
+size_t orderwire__catalog__v1__update_product_response__pack
+                     (const Orderwire__Catalog__V1__UpdateProductResponse   *message,
+                      uint8_t             *out);
+size_t orderwire__catalog__v1__update_product_response__pack_to_buffer
+                     (const Orderwire__Catalog__V1__UpdateProductResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Catalog__V1__UpdateProductResponse *
+       orderwire__catalog__v1__update_product_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__catalog__v1__update_product_response__free_unpacked
+                     (Orderwire__Catalog__V1__UpdateProductResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Catalog__V1__AdjustStockRequest methods */
+void   orderwire__catalog__v1__adjust_stock_request__init
+                     (Orderwire__Catalog__V1__AdjustStockRequest         *message);
+size_t orderwire__catalog__v1__adjust_stock_request__get_packed_size
+                     (const Orderwire__Catalog__V1__AdjustStockRequest   *message);
+size_t orderwire__catalog__v1__adjust_stock_request__pack
+                     (const Orderwire__Catalog__V1__AdjustStockRequest   *message,
+                      uint8_t             *out);
+size_t orderwire__catalog__v1__adjust_stock_request__pack_to_buffer
+                     (const Orderwire__Catalog__V1__AdjustStockRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Catalog__V1__AdjustStockRequest *
+       orderwire__catalog__v1__adjust_stock_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__catalog__v1__adjust_stock_request__free_unpacked
+                     (Orderwire__Catalog__V1__AdjustStockRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Catalog__V1__AdjustStockResponse methods */
+void   orderwire__catalog__v1__adjust_stock_response__init
+                     (Orderwire__Catalog__V1__AdjustStockResponse         *message);
+size_t orderwire__catalog__v1__adjust_stock_response__get_packed_size
+                     (const Orderwire__Catalog__V1__AdjustStockResponse   *message);
+size_t orderwire__catalog__v1__adjust_stock_response__pack
+                     (const Orderwire__Catalog__V1__AdjustStockResponse   *message,
+                      uint8_t             *out);
+size_t orderwire__catalog__v1__adjust_stock_response__pack_to_buffer
+                     (const Orderwire__Catalog__V1__AdjustStockResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Catalog__V1__AdjustStockResponse *
+       orderwire__catalog__v1__adjust_stock_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__catalog__v1__adjust_stock_response__free_unpacked
+                     (Orderwire__Catalog__V1__AdjustStockResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Catalog__V1__DeleteProductRequest methods */
+void   orderwire__catalog__v1__delete_product_request__init
+                     (Orderwire__Catalog__V1__DeleteProductRequest         *message);
+size_t orderwire__catalog__v1__delete_product_request__get_packed_size
+                     (const Orderwire__Catalog__V1__DeleteProductRequest   *message);
+size_t orderwire__catalog__v1__delete_product_request__pack
+                     (const Orderwire__Catalog__V1__DeleteProductRequest   *message,
+                      uint8_t             *out);
+size_t orderwire__catalog__v1__delete_product_request__pack_to_buffer
+                     (const Orderwire__Catalog__V1__DeleteProductRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Catalog__V1__DeleteProductRequest *
+       orderwire__catalog__v1__delete_product_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__catalog__v1__delete_product_request__free_unpacked
+                     (Orderwire__Catalog__V1__DeleteProductRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Catalog__V1__DeleteProductResponse methods */
+void   orderwire__catalog__v1__delete_product_response__init
+                     (Orderwire__Catalog__V1__DeleteProductResponse         *message);
+size_t orderwire__catalog__v1__delete_product_response__get_packed_size
+                     (const Orderwire__Catalog__V1__DeleteProductResponse   *message);
+size_t orderwire__catalog__v1__delete_product_response__pack
+                     (const Orderwire__Catalog__V1__DeleteProductResponse   *message,
+                      uint8_t             *out);
+size_t orderwire__catalog__v1__delete_product_response__pack_to_buffer
+                     (const Orderwire__Catalog__V1__DeleteProductResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Catalog__V1__DeleteProductResponse *
+       orderwire__catalog__v1__delete_product_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__catalog__v1__delete_product_response__free_unpacked
+                     (Orderwire__Catalog__V1__DeleteProductResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Catalog__V1__CheckCatalogRequest methods */
+void   orderwire__catalog__v1__check_catalog_request__init
+                     (Orderwire__Catalog__V1__CheckCatalogRequest         *message);
+size_t orderwire__catalog__v1__check_catalog_request__get_packed_size
+                     (const Orderwire__Catalog__V1__CheckCatalogRequest   *message);
+size_t orderwire__catalog__v1__check_catalog_request__pack
+                     (const Orderwire__Catalog__V1__CheckCatalogRequest   *message,
+                      uint8_t             *out);
+size_t orderwire__catalog__v1__check_catalog_request__pack_to_buffer
+                     (const Orderwire__Catalog__V1__CheckCatalogRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Catalog__V1__CheckCatalogRequest *
+       orderwire__catalog__v1__check_catalog_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__catalog__v1__check_catalog_request__free_unpacked
+                     (Orderwire__Catalog__V1__CheckCatalogRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Catalog__V1__CheckCatalogResponse methods */
+void   orderwire__catalog__v1__check_catalog_response__init
+                     (Orderwire__Catalog__V1__CheckCatalogResponse         *message);
+size_t orderwire__catalog__v1__check_catalog_response__get_packed_size
+                     (const Orderwire__Catalog__V1__CheckCatalogResponse   *message);
+size_t orderwire__catalog__v1__check_catalog_response__pack
+                     (const Orderwire__Catalog__V1__CheckCatalogResponse   *message,
+                      uint8_t             *out);
+size_t orderwire__catalog__v1__check_catalog_response__pack_to_buffer
+                     (const Orderwire__Catalog__V1__CheckCatalogResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Catalog__V1__CheckCatalogResponse *
+       orderwire__catalog__v1__check_catalog_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__catalog__v1__check_catalog_response__free_unpacked
+                     (Orderwire__Catalog__V1__CheckCatalogResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Catalog__V1__CatalogFinding methods */
+void   orderwire__catalog__v1__catalog_finding__init
+                     (Orderwire__Catalog__V1__CatalogFinding         *message);
+size_t orderwire__catalog__v1__catalog_finding__get_packed_size
+                     (const Orderwire__Catalog__V1__CatalogFinding   *message);
+size_t orderwire__catalog__v1__catalog_finding__pack
+                     (const Orderwire__Catalog__V1__CatalogFinding   *message,
+                      uint8_t             *out);
+size_t orderwire__catalog__v1__catalog_finding__pack_to_buffer
+                     (const Orderwire__Catalog__V1__CatalogFinding   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Catalog__V1__CatalogFinding *
+       orderwire__catalog__v1__catalog_finding__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__catalog__v1__catalog_finding__free_unpacked
+                     (Orderwire__Catalog__V1__CatalogFinding *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Orderwire__Catalog__V1__Product_Closure)
@@ -544,6 +965,33 @@ typedef void (*Orderwire__Catalog__V1__ImportProductsResponse_Closure)
 typedef void (*Orderwire__Catalog__V1__ImportFailure_Closure)
                  (const Orderwire__Catalog__V1__ImportFailure *message,
                   void *closure_data);
+typedef void (*Orderwire__Catalog__V1__UpdateProductRequest_Closure)
+                 (const Orderwire__Catalog__V1__UpdateProductRequest *message,
+                  void *closure_data);
+typedef void (*Orderwire__Catalog__V1__UpdateProductResponse_Closure)
+                 (const Orderwire__Catalog__V1__UpdateProductResponse *message,
+                  void *closure_data);
+typedef void (*Orderwire__Catalog__V1__AdjustStockRequest_Closure)
+                 (const Orderwire__Catalog__V1__AdjustStockRequest *message,
+                  void *closure_data);
+typedef void (*Orderwire__Catalog__V1__AdjustStockResponse_Closure)
+                 (const Orderwire__Catalog__V1__AdjustStockResponse *message,
+                  void *closure_data);
+typedef void (*Orderwire__Catalog__V1__DeleteProductRequest_Closure)
+                 (const Orderwire__Catalog__V1__DeleteProductRequest *message,
+                  void *closure_data);
+typedef void (*Orderwire__Catalog__V1__DeleteProductResponse_Closure)
+                 (const Orderwire__Catalog__V1__DeleteProductResponse *message,
+                  void *closure_data);
+typedef void (*Orderwire__Catalog__V1__CheckCatalogRequest_Closure)
+                 (const Orderwire__Catalog__V1__CheckCatalogRequest *message,
+                  void *closure_data);
+typedef void (*Orderwire__Catalog__V1__CheckCatalogResponse_Closure)
+                 (const Orderwire__Catalog__V1__CheckCatalogResponse *message,
+                  void *closure_data);
+typedef void (*Orderwire__Catalog__V1__CatalogFinding_Closure)
+                 (const Orderwire__Catalog__V1__CatalogFinding *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -567,6 +1015,22 @@ struct Orderwire__Catalog__V1__CatalogService_Service
                           const Orderwire__Catalog__V1__ImportProductsRequest *input,
                           Orderwire__Catalog__V1__ImportProductsResponse_Closure closure,
                           void *closure_data);
+  void (*update_product)(Orderwire__Catalog__V1__CatalogService_Service *service,
+                         const Orderwire__Catalog__V1__UpdateProductRequest *input,
+                         Orderwire__Catalog__V1__UpdateProductResponse_Closure closure,
+                         void *closure_data);
+  void (*adjust_stock)(Orderwire__Catalog__V1__CatalogService_Service *service,
+                       const Orderwire__Catalog__V1__AdjustStockRequest *input,
+                       Orderwire__Catalog__V1__AdjustStockResponse_Closure closure,
+                       void *closure_data);
+  void (*delete_product)(Orderwire__Catalog__V1__CatalogService_Service *service,
+                         const Orderwire__Catalog__V1__DeleteProductRequest *input,
+                         Orderwire__Catalog__V1__DeleteProductResponse_Closure closure,
+                         void *closure_data);
+  void (*check_catalog)(Orderwire__Catalog__V1__CatalogService_Service *service,
+                        const Orderwire__Catalog__V1__CheckCatalogRequest *input,
+                        Orderwire__Catalog__V1__CheckCatalogResponse_Closure closure,
+                        void *closure_data);
 };
 typedef void (*Orderwire__Catalog__V1__CatalogService_ServiceDestroy)(Orderwire__Catalog__V1__CatalogService_Service *);
 void orderwire__catalog__v1__catalog_service__init (Orderwire__Catalog__V1__CatalogService_Service *service,
@@ -578,7 +1042,11 @@ void orderwire__catalog__v1__catalog_service__init (Orderwire__Catalog__V1__Cata
       function_prefix__ ## list_products,\
       function_prefix__ ## get_product,\
       function_prefix__ ## batch_get_products,\
-      function_prefix__ ## import_products  }
+      function_prefix__ ## import_products,\
+      function_prefix__ ## update_product,\
+      function_prefix__ ## adjust_stock,\
+      function_prefix__ ## delete_product,\
+      function_prefix__ ## check_catalog  }
 void orderwire__catalog__v1__catalog_service__list_products(ProtobufCService *service,
                                                             const Orderwire__Catalog__V1__ListProductsRequest *input,
                                                             Orderwire__Catalog__V1__ListProductsResponse_Closure closure,
@@ -595,10 +1063,27 @@ void orderwire__catalog__v1__catalog_service__import_products(ProtobufCService *
                                                               const Orderwire__Catalog__V1__ImportProductsRequest *input,
                                                               Orderwire__Catalog__V1__ImportProductsResponse_Closure closure,
                                                               void *closure_data);
+void orderwire__catalog__v1__catalog_service__update_product(ProtobufCService *service,
+                                                             const Orderwire__Catalog__V1__UpdateProductRequest *input,
+                                                             Orderwire__Catalog__V1__UpdateProductResponse_Closure closure,
+                                                             void *closure_data);
+void orderwire__catalog__v1__catalog_service__adjust_stock(ProtobufCService *service,
+                                                           const Orderwire__Catalog__V1__AdjustStockRequest *input,
+                                                           Orderwire__Catalog__V1__AdjustStockResponse_Closure closure,
+                                                           void *closure_data);
+void orderwire__catalog__v1__catalog_service__delete_product(ProtobufCService *service,
+                                                             const Orderwire__Catalog__V1__DeleteProductRequest *input,
+                                                             Orderwire__Catalog__V1__DeleteProductResponse_Closure closure,
+                                                             void *closure_data);
+void orderwire__catalog__v1__catalog_service__check_catalog(ProtobufCService *service,
+                                                            const Orderwire__Catalog__V1__CheckCatalogRequest *input,
+                                                            Orderwire__Catalog__V1__CheckCatalogResponse_Closure closure,
+                                                            void *closure_data);
 
 /* --- descriptors --- */
 
 extern const ProtobufCEnumDescriptor    orderwire__catalog__v1__total_mode__descriptor;
+extern const ProtobufCEnumDescriptor    orderwire__catalog__v1__catalog_fault__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__product__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__list_products_request__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__list_products_response__descriptor;
@@ -609,6 +1094,15 @@ extern const ProtobufCMessageDescriptor orderwire__catalog__v1__batch_get_produc
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__import_products_request__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__import_products_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__catalog__v1__import_failure__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__catalog__v1__update_product_request__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__catalog__v1__update_product_response__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__catalog__v1__adjust_stock_request__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__catalog__v1__adjust_stock_response__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__catalog__v1__delete_product_request__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__catalog__v1__delete_product_response__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__catalog__v1__check_catalog_request__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__catalog__v1__check_catalog_response__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__catalog__v1__catalog_finding__descriptor;
 extern const ProtobufCServiceDescriptor orderwire__catalog__v1__catalog_service__descriptor;
 
 PROTOBUF_C__END_DECLS
