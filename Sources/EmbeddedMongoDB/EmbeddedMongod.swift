@@ -125,6 +125,10 @@ package final class EmbeddedMongod: Sendable {
             "--bind_ip", "127.0.0.1", "--port", "\(port)", "--nounixsocket",
             // It would take half of the memory otherwise.
             "--wiredTigerCacheSizeGB", "1",
+            // By default pages are written out as soon as a twentieth of the cache waits to be. Imports change pages of many
+            // indexes at random, so that each would be written again and again. What is lost by a crash does not depend on it.
+            "--wiredTigerEngineConfigString",
+            "eviction_dirty_target=60,eviction_dirty_trigger=80,eviction_updates_target=50,eviction_updates_trigger=75",
             // 6.0.5 leaks memory to whoever sends it bad zlib data (CVE-2025-14847).
             "--networkMessageCompressors", "disabled",
             // A stopped client blocks others on its documents for no longer than this; the default is 60 s.
