@@ -1,4 +1,3 @@
-import MongoDB
 import ProtoShop
 import RPC
 import Synchronization
@@ -31,8 +30,10 @@ struct WalkTests {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     var random = SeededGenerator(seed: seed &+ 1)
-                    for _ in 0..<100_000 where !walks.areOver.load(ordering: .relaxed) {
-                        try await change(Array(touched), shop, using: &random)
+                    try await shop.withClient("changer") { catalog, _ in
+                        for _ in 0..<100_000 where !walks.areOver.load(ordering: .relaxed) {
+                            try await change(touched.sorted(), catalog, using: &random)
+                        }
                     }
                 }
                 defer { walks.areOver.store(true, ordering: .relaxed) }
@@ -63,37 +64,32 @@ struct WalkTests {
         return ids
     }
 
-    /// Inserts, renames, reprices, moves, empties or deletes a few of the products that come and go.
-    private func change(_ ids: [String], _ shop: RunningShop, using random: inout SeededGenerator) async throws {
+    /// Inserts, renames, reprices, moves, empties, refills or deletes a few of the products that come and go, as other clients do.
+    private func change(
+        _ ids: [String], _ catalog: Catalog.CatalogService.Client, using random: inout SeededGenerator
+    ) async throws {
         let some = (0..<Int.random(in: 1...5, using: &random)).compactMap { _ in ids.randomElement(using: &random) }
-        if Int.random(in: 0..<3, using: &random) == 0 {
-            try shop.delete(some)
-        } else {
-            let anew = ListModel.random(some.count, categories: 12, using: &random).products
-            let products = zip(anew, some).map { product, id in
-                var product = product
-                product.id = id
-                return product
-            }
-            _ = try await shop.withClient("changer") { catalog, _ in try await catalog.importProducts(.init(products: products)) }
+        let anew = zip(ListModel.random(some.count, categories: 12, using: &random).products, some).map { product, id in
+            var product = product
+            product.id = id
+            return product
         }
-    }
-}
-
-extension RunningShop {
-    /// Deletes products, as the shop does.
-    func delete(_ ids: [String]) throws {
-        try inDatabase { client throws(MongoError) in
-            let session = try client.startSession()
-            let deadline = Deadline.after(.seconds(5))
-            try Transactions.run(on: session, before: deadline) { session throws(MongoError) in
-                let products = session.collection(CollectionName.products, in: database)
-                let filter = Document { filter in filter.document("_id") { $0.append("$in", ids) } }
-                var changes: [String: Int64] = [:]
-                var cursor = try products.find(filter)
-                while let row = try cursor.next() { changes[try row.string("category_key"), default: 0] -= 1 }
-                try CategoryStore(database: database).change(by: changes, session, before: deadline)
-                try products.deleteMany(filter, timeLimit: deadline.remaining)
+        switch Int.random(in: 0..<4, using: &random) {
+        case 0: _ = try await catalog.importProducts(.init(products: anew))
+        case 1:
+            for id in some { _ = await failure { () throws(RPCError) in try await catalog.deleteProduct(.init(id: id)) } }
+        case 2:
+            for id in some {
+                let request = Catalog.AdjustStockRequest(id: id, delta: Bool.random(using: &random) ? 1 : -1, requestId: OpaqueID.make())
+                _ = await failure { () throws(RPCError) in try await catalog.adjustStock(request) }
+            }
+        default:
+            let versions = Dictionary(try await catalog.batchGetProducts(.init(ids: some)).products.map { ($0.id, $0.version) }) { first, _ in first }
+            for product in anew {
+                guard let version = versions[product.id] else { continue }
+                // Named twice, it has another version by now, which is a refusal and does no harm.
+                let request = Catalog.UpdateProductRequest(product: product, updateFields: ["name", "category", "price"], expectedVersion: version)
+                _ = await failure { () throws(RPCError) in try await catalog.updateProduct(request) }
             }
         }
     }
