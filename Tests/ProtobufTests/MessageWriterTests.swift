@@ -127,8 +127,10 @@ struct MessageWriterTests {
         let written = EncodedMessage<Everything.Nest2> { nest2 in
             nest2.append(.nest3) { _ in }
             nest2.append(.nest3) { nest3 in
-                nest3.append(.leaf) { $0.append(.text, "a\0b") }
-                nest3.append(.leaf) { $0.append(.text, "\0") }
+                nest3.append(.leaf) { leaf in
+                    leaf.append(.text, "a\0b")
+                    leaf.append(.number, 1)
+                }
             }
         }
         #expect(throws: EncodingError(field: "nest3.leaf.text", reason: "contains U+0000, which protobuf-c cannot carry")) {

@@ -83,7 +83,7 @@ public struct MessageWriter<Body: Message>: ~Copyable {
 
     @inlinable
     mutating func begin<Value>(_ field: MessageField<Body, Value>) {
-        assert(field.number >= latest, "fields are written in the order of their numbers")
+        assert(field.number > latest || field.number == latest && field.writesDefault, "fields are written once, in the order of their numbers")
         latest = field.number
         output.pointee.append(varint: field.tag)
     }

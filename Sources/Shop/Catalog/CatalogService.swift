@@ -1,5 +1,6 @@
 import MongoDB
 import ProtoShop
+import Protobuf
 import RPC
 
 /// The catalogue as callers see it.
@@ -58,10 +59,13 @@ struct CatalogService: Catalog.CatalogService.Handlers {
 extension CatalogService {
     private func list(
         _ request: Catalog.ListProductsRequest, since arrival: MonotonicTime, before deadline: Deadline
-    ) throws(RPCError) -> Catalog.ListProductsResponse {
+    ) throws(RPCError) -> EncodedMessage<Catalog.ListProductsResponse> {
         let request = try PageRequest(request, tokens: tokens)
         let page = try database.perform(.read, before: deadline) { client throws(MongoError) in
-            try listing.page(request, since: arrival, client, before: deadline)
+            guard let page = try listing.page(request, since: arrival, client, before: deadline) else {
+                return EncodedMessage<Catalog.ListProductsResponse>?.none
+            }
+            return try encoded(page, of: request)
         }
         guard let page else {
             throw .invalidFields([
@@ -70,28 +74,47 @@ extension CatalogService {
                     description: "must match at most \(Limits.maxMatchingCategories) categories; give more of the name")
             ])
         }
-        return Catalog.ListProductsResponse(
-            products: page.records.map(\.product), totalSize: page.total ?? 0,
-            pageCount: PageCount.of(page.total ?? 0, size: request.size),
-            nextPageToken: page.next.map { tokens.seal($0, list: request.list) } ?? "", totalMode: page.total == nil ? .none : .exact)
+        return page
+    }
+
+    private func encoded(
+        _ page: ProductListing.Page, of request: PageRequest
+    ) throws(MongoError) -> EncodedMessage<Catalog.ListProductsResponse> {
+        let next = page.next.map { tokens.seal($0, list: request.list) } ?? ""
+        let bytes = (page.products?.count ?? 0) * ProductRow.typicalBytes + next.utf8.count
+        return try EncodedMessage(reserving: bytes) { (response) throws(MongoError) in
+            for index in 0..<(page.products?.count ?? 0) {
+                try response.append(.products) { (product) throws(MongoError) in
+                    if let products = page.products { try ProductRow.write(products[index], to: &product) }
+                }
+            }
+            response.append(.totalSize, page.total ?? 0)
+            response.append(.pageCount, PageCount.of(page.total ?? 0, size: request.size))
+            response.append(.nextPageToken, next)
+            response.append(.totalMode, page.total == nil ? .none : .exact)
+        }
     }
 
     private func product(
         _ request: Catalog.GetProductRequest, before deadline: Deadline
-    ) throws(RPCError) -> Catalog.GetProductResponse {
+    ) throws(RPCError) -> EncodedMessage<Catalog.GetProductResponse> {
         var violations = Violations()
         violations.checkID(request.id, "id")
         try violations.check()
-        let record = try database.perform(.read, before: deadline) { client throws(MongoError) in
-            try products.product(request.id, client, before: deadline)
+        let found = try database.perform(.read, before: deadline) { client throws(MongoError) in
+            let row = try products.product(request.id, client, before: deadline)
+            guard row.count > 0 else { return EncodedMessage<Catalog.GetProductResponse>?.none }
+            return try EncodedMessage(reserving: ProductRow.typicalBytes) { (response) throws(MongoError) in
+                try response.append(.product) { (product) throws(MongoError) in try ProductRow.write(row[0], to: &product) }
+            }
         }
-        guard let record else { throw Self.productNotFound }
-        return Catalog.GetProductResponse(product: record.product)
+        guard let found else { throw Self.productNotFound }
+        return found
     }
 
     private func products(
         _ request: Catalog.BatchGetProductsRequest, before deadline: Deadline
-    ) throws(RPCError) -> Catalog.BatchGetProductsResponse {
+    ) throws(RPCError) -> EncodedMessage<Catalog.BatchGetProductsResponse> {
         var violations = Violations()
         if request.ids.isEmpty || request.ids.count > Limits.maxBatchGet {
             violations.add("ids", "must be 1 to \(Limits.maxBatchGet) ids; there are \(request.ids.count)")
@@ -102,13 +125,16 @@ extension CatalogService {
 
         var seen: Set<String> = []
         let ids = request.ids.filter { seen.insert($0).inserted }
-        let records = try database.perform(.read, before: deadline) { client throws(MongoError) in
-            try products.products(ids, client, before: deadline)
+        return try database.perform(.read, before: deadline) { client throws(MongoError) in
+            let rows = try products.products(ids, client, before: deadline)
+            var indexes: [String: Int] = [:]
+            for index in 0..<rows.count { indexes[try rows[index].string("_id")] = index }
+            return try EncodedMessage(reserving: rows.count * ProductRow.typicalBytes) { (response) throws(MongoError) in
+                for index in ids.lazy.compactMap({ indexes[$0] }) {
+                    try response.append(.products) { (product) throws(MongoError) in try ProductRow.write(rows[index], to: &product) }
+                }
+                for id in ids where indexes[id] == nil { response.append(.missingIds, id) }
+            }
         }
-        var response = Catalog.BatchGetProductsResponse()
-        for id in ids {
-            if let record = records[id] { response.products.append(record.product) } else { response.missingIds.append(id) }
-        }
-        return response
     }
 }

@@ -16,7 +16,8 @@ final class ProductListing: Sendable {
 
     /// A page, and what is known about the whole list.
     struct Page: Sendable {
-        var records: [ProductRecord] = []
+        /// Its products; nil where nothing was to be asked for.
+        var products: Batch?
         /// Products of the list; nil where they are not counted.
         var total: Int64?
         /// Where the next page begins; nil after the last.
@@ -46,9 +47,9 @@ final class ProductListing: Sendable {
         let (stretch, before) = place(request, total, known, snapshot.stamp)
         let rows = try products.rows(query, stretch, client, before: deadline)
         let isTold = request.totalMode == .exact || request.totalMode == .unspecified && list.isCounted
-        var page = Page(records: rows.records, total: isTold ? total : nil)
+        var page = Page(products: rows.batch, total: isTold ? total : nil)
         guard let key = rows.lastKey, !stretch.isAtEnd else { return page }
-        let rank = before.map { $0 + Int64(rows.records.count) }
+        let rank = before.map { $0 + Int64(rows.count) }
         if let rank { memory.withLock { $0.learn(of: list, at: snapshot.stamp, rank: .init(rank: rank, key: key)) } }
         // The total may be older than the rows. To say "more" where there is none costs somebody an empty page; the other way
         // round products would be missed.

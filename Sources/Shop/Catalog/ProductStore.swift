@@ -7,21 +7,15 @@ struct ProductStore: Sendable {
 
     static let indexes = QueryShape.table.map(\.index)
 
-    func product(_ id: String, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> ProductRecord? {
-        try client.collection(CollectionName.products, in: database)
-            .findOne(Document { $0.append("_id", id) }, FindOptions(timeLimit: deadline.remaining)) { row throws(MongoError) in
-                try ProductRecord(row)
-            }
+    /// The product with this id, as the only row; no row if there is none.
+    func product(_ id: String, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Batch {
+        try read(Document { $0.append("_id", id) }, FindOptions(limit: 1, hint: "_id_", timeLimit: deadline.remaining), client)
     }
 
-    /// The products with these ids, by id. Those that do not exist are left out.
-    func products(
-        _ ids: [String], _ client: borrowing Client, before deadline: Deadline
-    ) throws(MongoError) -> [String: ProductRecord] {
+    /// The products with these ids, in no order. Those that do not exist are left out.
+    func products(_ ids: [String], _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Batch {
         let filter = Document { filter in filter.document("_id") { $0.append("$in", ids) } }
-        let options = FindOptions(limit: ids.count, hint: "_id_", timeLimit: deadline.remaining)
-        let records = try read(filter, options, client).records
-        return Dictionary(records.map { ($0.id, $0) }) { first, _ in first }
+        return try read(filter, FindOptions(limit: ids.count, hint: "_id_", timeLimit: deadline.remaining), client)
     }
 
     /// A list, and the keys of the categories that its filter matches (nil: no filter).
@@ -32,9 +26,12 @@ struct ProductStore: Sendable {
 
     /// Products as the database returned them.
     struct Rows: Sendable {
-        var records: [ProductRecord] = []
+        /// Nil where there was nothing to ask for.
+        var batch: Batch?
         /// The sort key of the last one, if the stretch was read to its end.
         var lastKey: String?
+
+        var count: Int { batch?.count ?? 0 }
     }
 
     /// The products of a stretch, in the order of the list whichever way they were read.
@@ -46,10 +43,11 @@ struct ProductStore: Sendable {
         let options = FindOptions(
             sort: shape.sort(isDescending: query.list.order.isDescending != stretch.isBackwards), skip: Int(stretch.skip),
             limit: Int(stretch.count), hint: shape.indexName, timeLimit: deadline.remaining)
-        let keyIndex = stretch.isBackwards ? 0 : Int(stretch.count) - 1
-        var rows = try read(filter(query, stretch), options, key: (shape.key.field, at: keyIndex), client)
-        if stretch.isBackwards { rows.records.reverse() }
-        return rows
+        var batch = try read(filter(query, stretch), options, client)
+        let isWhole = batch.count == Int(stretch.count)
+        if stretch.isBackwards { batch.reverse() }
+        let isRead = stretch.isBackwards ? batch.count > 0 : isWhole
+        return Rows(batch: batch, lastKey: isRead ? try batch[batch.count - 1].string(shape.key.field) : nil)
     }
 
     /// Whether a product follows a position: a look into the index alone.
@@ -61,9 +59,7 @@ struct ProductStore: Sendable {
         let options = FindOptions(
             sort: shape.sort(isDescending: query.list.order.isDescending), projection: keyOnly, limit: 1, hint: shape.indexName,
             timeLimit: deadline.remaining)
-        var cursor = try client.collection(CollectionName.products, in: database)
-            .find(filter(query, PageStretch(after: key, count: 1)), options)
-        return try cursor.next() != nil
+        return try read(filter(query, PageStretch(after: key, count: 1)), options, client).count > 0
     }
 
     /// How many products the list has, counted on the index alone.
@@ -75,22 +71,13 @@ struct ProductStore: Sendable {
     /// Asks for one key by the shape's index: an error where it is missing or hidden.
     func tryIndex(of shape: QueryShape, _ client: borrowing Client, timeLimit: Duration) throws(MongoError) {
         let filter = Document { shape.filter(categoryKeys: shape.hasCategory ? [""] : nil, &$0) }
-        var cursor = try client.collection(CollectionName.products, in: database)
-            .find(filter, FindOptions(sort: shape.sort(isDescending: false), limit: 1, hint: shape.indexName, timeLimit: timeLimit))
-        _ = try cursor.next()
+        let options = FindOptions(sort: shape.sort(isDescending: false), limit: 1, hint: shape.indexName, timeLimit: timeLimit)
+        _ = try read(filter, options, client)
     }
 
-    /// The one place where products are read into memory.
-    private func read(
-        _ filter: Document, _ options: FindOptions, key: (field: FieldName, at: Int)? = nil, _ client: borrowing Client
-    ) throws(MongoError) -> Rows {
-        var cursor = try client.collection(CollectionName.products, in: database).find(filter, options)
-        var rows = Rows()
-        while let row = try cursor.next() {
-            if let key, rows.records.count == key.at { rows.lastKey = try row.string(key.field) }
-            rows.records.append(try ProductRecord(row))
-        }
-        return rows
+    /// The one place where products are read.
+    private func read(_ filter: Document, _ options: FindOptions, _ client: borrowing Client) throws(MongoError) -> Batch {
+        try client.collection(CollectionName.products, in: database).findBatch(filter, options)
     }
 
     /// What is equal for all products of the list, and one range of sort keys: the list's own, cut off at the stretch's anchor.
