@@ -11,13 +11,14 @@ enum Transactions {
     ///
     /// - Parameters:
     ///   - deadline: no repetition begins after it.
+    ///   - backoff: how long to pause.
     ///   - pause: waits, or returns false where the work is to be given up.
     static func run<Result>(
-        on session: borrowing Session, before deadline: Deadline,
+        on session: borrowing Session, before deadline: Deadline, backoff: Backoff = Backoff(),
         pause: (Duration) -> Bool = { blockThread(for: $0) },
         _ body: (borrowing Session) throws(MongoError) -> Result
     ) throws(MongoError) -> Result {
-        var backoff = Backoff()
+        var backoff = backoff
         while true {
             do throws(MongoError) {
                 try session.startTransaction(maxCommitTime: deadline.remaining)

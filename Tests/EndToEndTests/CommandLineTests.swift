@@ -185,7 +185,8 @@ extension EndToEnd {
             let version = try await Program.run(["version"])
             #expect(version.end == .exited(0) && version.output.hasPrefix("orderwire "))
             let verbs = [
-                [], ["serve"], ["products"], ["products", "list"], ["products", "get"], ["products", "import"], ["products", "generate"], ["orders"], ["orders", "submit"],
+                [], ["serve"], ["products"], ["products", "list"], ["products", "get"], ["products", "import"], ["products", "generate"],
+                ["products", "update"], ["products", "stock"], ["products", "delete"], ["doctor"], ["orders"], ["orders", "submit"],
                 ["orders", "get"], ["orders", "wait"], ["orders", "watch"], ["call"], ["list"], ["describe"], ["health"], ["completion"],
             ]
             for verb in verbs {

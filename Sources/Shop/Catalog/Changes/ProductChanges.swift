@@ -20,7 +20,7 @@ struct ProductChanges: Sendable {
     /// lost the answer hears of its success when it asks again.
     func update(_ update: ProductUpdate, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Outcome {
         let session = try client.startSession()
-        return try Transactions.run(on: session, before: deadline) { session throws(MongoError) in
+        return try Transactions.run(on: session, before: deadline, backoff: Backoff(longest: Backoff.longestOfSmall)) { session throws(MongoError) in
             guard let old = try product(update.id, session, before: deadline) else { return .notFound }
             var new = update.applied(to: old)
             if new == old { return .done(old) }
@@ -43,7 +43,7 @@ struct ProductChanges: Sendable {
         _ id: String, expectedVersion: Int64?, _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> Outcome {
         let session = try client.startSession()
-        return try Transactions.run(on: session, before: deadline) { session throws(MongoError) in
+        return try Transactions.run(on: session, before: deadline, backoff: Backoff(longest: Backoff.longestOfSmall)) { session throws(MongoError) in
             guard let old = try product(id, session, before: deadline) else { return .notFound }
             if let expectedVersion, old.version != expectedVersion { return .versionMismatch(current: old.version) }
             try categories.change(by: [old.categoryKey: -1], session, before: deadline)

@@ -26,7 +26,7 @@ struct StockAdjustmentStore: Sendable {
         // Identities hold no slash.
         let id = "\(identity)/\(adjustment.requestID)"
         let session = try client.startSession()
-        return try Transactions.run(on: session, before: deadline) { session throws(MongoError) in
+        return try Transactions.run(on: session, before: deadline, backoff: Backoff(longest: Backoff.longestOfSmall)) { session throws(MongoError) in
             if let first = try outcome(of: adjustment, id, session, before: deadline) { return first }
             let now = BSONDate.now()
             guard let stock = try change(adjustment, at: now, session, before: deadline) else {
