@@ -14,6 +14,9 @@ import time
 
 PROGRAM = ".build/release/orderwire"
 
+# A benchmark that is stopped ends what it has started.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
 
 def free_port():
     # Below 32768, where the system takes the ports of outgoing connections from.

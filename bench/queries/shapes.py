@@ -36,6 +36,8 @@ class Shape:
     place: str
     # Its number, from 1.
     page: int = 1
+    # Whether the predecessor is asked for it, too: of what costs it the same, only some.
+    has_predecessor: bool = False
 
     @property
     def label(self):
@@ -53,12 +55,6 @@ class Shape:
     def has_bounded_keys(self):
         """Whether it may examine no more keys than it shows products, but for one or two at the ends of each range. Others skip or count."""
         return self.kind in (FIRST, TOKEN, OLD_TOKEN, IDS)
-
-    @property
-    def has_predecessor(self):
-        """Whether the predecessor could be asked for it, and is: of what costs it the same, only some."""
-        return (self.order in ("name", "price desc") and self.kind in (FIRST, TOKEN) and not self.filter.fields
-                and not (self.filter.in_stock and self.filter.category))
 
     @property
     def predecessor_arguments(self):
@@ -155,7 +151,9 @@ def narrowed(database, filter, label, fields, condition):
 def by_token(filter, order):
     """The first page, and one far behind it."""
     deep = max(1, int(filter.count // PAGE_SIZE * DEEP))
-    return [Shape(filter, order, FIRST, "first page"), Shape(filter, order, TOKEN, f"token at {DEEP:.0%} depth", deep),
+    compared = order in ("name", "price desc") and not filter.fields and not (filter.in_stock and filter.category)
+    return [Shape(filter, order, FIRST, "first page", has_predecessor=compared),
+            Shape(filter, order, TOKEN, f"token at {DEEP:.0%} depth", deep, has_predecessor=compared),
             Shape(filter, order, OLD_TOKEN, f"old token at {DEEP:.0%} depth", deep)]
 
 
