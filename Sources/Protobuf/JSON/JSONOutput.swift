@@ -48,6 +48,20 @@ struct JSONOutput {
 
     mutating func string(_ value: String) {
         text += "\""
+        // Most text has nothing to escape, and is copied as a whole.
+        if value.utf8.allSatisfy(Self.isPlain) { text += value } else { escape(value) }
+        text += "\""
+    }
+
+    /// Whether a byte of UTF-8 stands for itself, wherever it stands. What begins the characters beyond ASCII that are escaped is not.
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), 0..<0x20, 0x7F, 0xC2, 0xE2: false
+        default: true
+        }
+    }
+
+    private mutating func escape(_ value: String) {
         for scalar in value.unicodeScalars {
             switch scalar {
             case "\"": text += "\\\""
@@ -62,7 +76,6 @@ struct JSONOutput {
             default: text.unicodeScalars.append(scalar)
             }
         }
-        text += "\""
     }
 
     private mutating func breakLine() {
