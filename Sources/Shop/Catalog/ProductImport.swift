@@ -69,18 +69,27 @@ struct ProductImport: Sendable {
         // Counts first: another server's import that touches one of these categories stops here, before it has written much.
         try categories.change(by: changes, session, before: deadline)
 
+        // In pieces, each far from the time that the database has for a command, on a busy machine too.
+        for start in stride(from: 0, to: products.count, by: Limits.maxImportBatch) {
+            try write(products[start..<min(start + Limits.maxImportBatch, products.count)], over: existing, session, before: deadline)
+        }
+        return Set(existing.keys)
+    }
+
+    private func write(
+        _ products: ArraySlice<ImportedProduct>, over existing: [String: (categoryKey: String, version: Int64)],
+        _ session: borrowing Session, before deadline: Deadline
+    ) throws(MongoError) {
         let collection = session.collection(CollectionName.products, in: database)
         let inserted = products.filter { existing[$0.id] == nil }
         try collection.insertMany(inserted.map(\.document), timeLimit: deadline.remaining).checked()
-        if !existing.isEmpty {
-            var replacements = try collection.bulkWrite(ordered: false)
-            for product in products {
-                guard let before = existing[product.id] else { continue }
-                try replacements.replaceOne(Document { $0.append("_id", product.id) }, product.document(after: before.version))
-            }
-            try replacements.execute(timeLimit: deadline.remaining).checked()
+        guard inserted.count < products.count else { return }
+        var replacements = try collection.bulkWrite(ordered: false)
+        for product in products {
+            guard let before = existing[product.id] else { continue }
+            try replacements.replaceOne(Document { $0.append("_id", product.id) }, product.document(after: before.version))
         }
-        return Set(existing.keys)
+        try replacements.execute(timeLimit: deadline.remaining).checked()
     }
 
     /// Those of the products that exist, by id.
