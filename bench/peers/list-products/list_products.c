@@ -4,9 +4,8 @@
  *   list-products URI DATABASE THREADS SECONDS [PAGE_SIZE]
  *       prints queries_per_s=... p50_us=... p99_us=... cpu_us=... rows=... calls=...
  *
- * A page of N is N + 1 rows after a key: whether another page follows has to be known. The rows are walked over and not read.
- * The keys are those of every Nth product, in an order of chance, shared out among the threads; cpu_us is this process's
- * own, a query; calls are all, the warm-up's included. */
+ * A page of N is N rows after a key; the rows are walked over and not read. The keys are those of every Nth product, in an
+ * order of chance, shared out among the threads; cpu_us is this process's own, a query; calls are all, the warm-up's included. */
 #define _GNU_SOURCE
 #include <mongoc/mongoc.h>
 #include <pthread.h>
@@ -119,8 +118,8 @@ static void *work(void *argument)
     struct worker *worker = argument;
     mongoc_client_t *client = mongoc_client_pool_pop(pool);
     mongoc_collection_t *products = mongoc_client_get_collection(client, database, "products");
-    bson_t *options = BCON_NEW("sort", "{", "name_key", BCON_INT64(1), "}", "limit", BCON_INT64(page_size + 1), "batchSize",
-                               BCON_INT64(page_size + 2), "hint", BCON_UTF8("by_name"), "maxTimeMS", BCON_INT64(1200));
+    bson_t *options = BCON_NEW("sort", "{", "name_key", BCON_INT64(1), "}", "limit", BCON_INT64(page_size), "batchSize",
+                               BCON_INT64(page_size + 1), "hint", BCON_UTF8("by_name"), "maxTimeMS", BCON_INT64(1200));
     size_t next = (size_t)worker->number;
     for (uint64_t before = now_ns(); before < end_ns;) {
         bson_t filter, range;
