@@ -365,6 +365,96 @@ extension MessageField where Body == Orders.WaitOrderResponse, Value == Orders.O
 }
 
 extension Orders {
+    /// CancelOrderRequest names an order.
+    public struct CancelOrderRequest: Message {
+        /// Id of the order. Required.
+        public var id: String = ""
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            id: String = ""
+        ) {
+            self.id = id
+        }
+    }
+}
+
+extension Orders.CancelOrderRequest {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.orders.v1.CancelOrderRequest"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__orders__v1__cancel_order_request__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__CancelOrderRequest.self)
+        self.id = CValue.string(c.pointee.id)
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__CancelOrderRequest.self)
+        orderwire__orders__v1__cancel_order_request__init(c)
+        c.pointee.id = try arena.string(self.id, "id")
+    }
+}
+
+extension MessageField where Body == Orders.CancelOrderRequest, Value == String {
+    /// Id of the order. Required.
+    public static var id: Self { Self(1, "id", .delimited) }
+}
+
+extension Orders {
+    /// CancelOrderResponse holds the order.
+    public struct CancelOrderResponse: Message {
+        /// The order: CANCELLED, or still ACCEPTED where the call's time was over before it was decided; it will be cancelled all the
+        /// same, unless the settler was quicker. Output only.
+        public var order: Orders.Order? = nil
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            order: Orders.Order? = nil
+        ) {
+            self.order = order
+        }
+    }
+}
+
+extension Orders.CancelOrderResponse {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.orders.v1.CancelOrderResponse"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__orders__v1__cancel_order_response__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__CancelOrderResponse.self)
+        self.order = CValue.message(c.pointee.order)
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__CancelOrderResponse.self)
+        orderwire__orders__v1__cancel_order_response__init(c)
+        c.pointee.order = try arena.message(self.order, "order")
+    }
+}
+
+extension MessageField where Body == Orders.CancelOrderResponse, Value == Orders.Order {
+    /// The order: CANCELLED, or still ACCEPTED where the call's time was over before it was decided; it will be cancelled all the
+    /// same, unless the settler was quicker. Output only.
+    public static var order: Self { Self(1, "order", .delimited) }
+}
+
+extension Orders {
     /// SubscribeRequest names a group.
     public struct SubscribeRequest: Message {
         /// Name of the group: [a-z0-9][a-z0-9._-]{0,63}, the caller's own. Required.
@@ -748,6 +838,11 @@ extension Orders {
         public static let waitOrder = MethodDescriptor<Orders.WaitOrderRequest, Orders.WaitOrderResponse>(
             "orderwire.orders.v1.OrderService/WaitOrder", idempotency: .noSideEffects)
 
+        /// CancelOrder asks that an order of the caller be cancelled instead of fulfilled, and returns it as soon as it is final. One that
+        /// was decided before is FAILED_PRECONDITION, but for one that was cancelled before.
+        public static let cancelOrder = MethodDescriptor<Orders.CancelOrderRequest, Orders.CancelOrderResponse>(
+            "orderwire.orders.v1.OrderService/CancelOrder", idempotency: .idempotent)
+
         /// Subscribe makes the caller the member of a durable group and opens its event channel.
         public static let subscribe = MethodDescriptor<Orders.SubscribeRequest, Orders.SubscribeResponse>(
             "orderwire.orders.v1.OrderService/Subscribe", idempotency: .idempotent)
@@ -761,7 +856,7 @@ extension Orders {
             "orderwire.orders.v1.OrderService/ListCompletions", idempotency: .noSideEffects)
 
         /// All methods, for who picks one by its name.
-        public static let methods: [AnyMethod] = [AnyMethod(submitOrder), AnyMethod(getOrder), AnyMethod(waitOrder), AnyMethod(subscribe), AnyMethod(ackCompletions), AnyMethod(listCompletions)]
+        public static let methods: [AnyMethod] = [AnyMethod(submitOrder), AnyMethod(getOrder), AnyMethod(waitOrder), AnyMethod(cancelOrder), AnyMethod(subscribe), AnyMethod(ackCompletions), AnyMethod(listCompletions)]
 
         /// Calls OrderService.
         public struct Client: Sendable {
@@ -791,6 +886,14 @@ extension Orders {
                 _ request: Orders.WaitOrderRequest, options: CallOptions = .init()
             ) async throws(RPCError) -> Orders.WaitOrderResponse {
                 try await invoker.call(OrderService.waitOrder, request, options: options)
+            }
+
+            /// CancelOrder asks that an order of the caller be cancelled instead of fulfilled, and returns it as soon as it is final. One that
+            /// was decided before is FAILED_PRECONDITION, but for one that was cancelled before.
+            public func cancelOrder(
+                _ request: Orders.CancelOrderRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Orders.CancelOrderResponse {
+                try await invoker.call(OrderService.cancelOrder, request, options: options)
             }
 
             /// Subscribe makes the caller the member of a durable group and opens its event channel.
@@ -823,6 +926,9 @@ extension Orders {
             var getOrder: Handler<Orders.GetOrderRequest, Orders.GetOrderResponse> { get }
             /// WaitOrder returns the order as soon as it is final, or as it is when the time is over.
             var waitOrder: Handler<Orders.WaitOrderRequest, Orders.WaitOrderResponse> { get }
+            /// CancelOrder asks that an order of the caller be cancelled instead of fulfilled, and returns it as soon as it is final. One that
+            /// was decided before is FAILED_PRECONDITION, but for one that was cancelled before.
+            var cancelOrder: Handler<Orders.CancelOrderRequest, Orders.CancelOrderResponse> { get }
             /// Subscribe makes the caller the member of a durable group and opens its event channel.
             var subscribe: Handler<Orders.SubscribeRequest, Orders.SubscribeResponse> { get }
             /// AckCompletions says which completions were dealt with, so that they are not sent again.
@@ -843,6 +949,7 @@ extension Orders.OrderService.Handlers {
             MethodRegistration(Orders.OrderService.submitOrder, submitOrder),
             MethodRegistration(Orders.OrderService.getOrder, getOrder),
             MethodRegistration(Orders.OrderService.waitOrder, waitOrder),
+            MethodRegistration(Orders.OrderService.cancelOrder, cancelOrder),
             MethodRegistration(Orders.OrderService.subscribe, subscribe),
             MethodRegistration(Orders.OrderService.ackCompletions, ackCompletions),
             MethodRegistration(Orders.OrderService.listCompletions, listCompletions),
@@ -947,75 +1054,85 @@ private let protoFiles = [
             ZXRPcmRlclJlc3BvbnNlEjAKBW9yZGVyGAEgASgLMhoub3JkZXJ3aXJlLm9yZGVycy52MS5PcmRlclIFb3JkZXIiWgoQV2FpdE9y\
             ZGVyUmVxdWVzdBIOCgJpZBgBIAEoCVICaWQSNgoJd2FpdF90aW1lGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uUgh3\
             YWl0VGltZSJFChFXYWl0T3JkZXJSZXNwb25zZRIwCgVvcmRlchgBIAEoCzIaLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJSBW9y\
-            ZGVyIo4BChBTdWJzY3JpYmVSZXF1ZXN0EhQKBWdyb3VwGAEgASgJUgVncm91cBI9CgZmaWx0ZXIYAiABKA4yJS5vcmRlcndpcmUu\
-            b3JkZXJzLnYxLkNvbXBsZXRpb25GaWx0ZXJSBmZpbHRlchIlCg5hZnRlcl9zZXF1ZW5jZRgDIAEoA1INYWZ0ZXJTZXF1ZW5jZSKJ\
-            AQoRU3Vic2NyaWJlUmVzcG9uc2USGgoIZW5kcG9pbnQYASABKAlSCGVuZHBvaW50EhQKBXRva2VuGAIgASgJUgV0b2tlbhIbCglt\
-            ZW1iZXJfaWQYAyABKAlSCG1lbWJlcklkEiUKDmFja2VkX3NlcXVlbmNlGAQgASgDUg1hY2tlZFNlcXVlbmNlImgKFUFja0NvbXBs\
-            ZXRpb25zUmVxdWVzdBIUCgVncm91cBgBIAEoCVIFZ3JvdXASGwoJbWVtYmVyX2lkGAIgASgJUghtZW1iZXJJZBIcCglzZXF1ZW5j\
-            ZXMYAyADKANSCXNlcXVlbmNlcyI/ChZBY2tDb21wbGV0aW9uc1Jlc3BvbnNlEiUKDmFja2VkX3NlcXVlbmNlGAEgASgDUg1hY2tl\
-            ZFNlcXVlbmNlIpsBChZMaXN0Q29tcGxldGlvbnNSZXF1ZXN0EiUKDmFmdGVyX3NlcXVlbmNlGAEgASgDUg1hZnRlclNlcXVlbmNl\
-            Ej0KBmZpbHRlchgCIAEoDjIlLm9yZGVyd2lyZS5vcmRlcnMudjEuQ29tcGxldGlvbkZpbHRlclIGZmlsdGVyEhsKCW1heF9jb3Vu\
-            dBgDIAEoBVIIbWF4Q291bnQigQEKF0xpc3RDb21wbGV0aW9uc1Jlc3BvbnNlEkEKC2NvbXBsZXRpb25zGAEgAygLMh8ub3JkZXJ3\
-            aXJlLm9yZGVycy52MS5Db21wbGV0aW9uUgtjb21wbGV0aW9ucxIjCg1sYXN0X3NlcXVlbmNlGAIgASgDUgxsYXN0U2VxdWVuY2Uq\
-            bAoQQ29tcGxldGlvbkZpbHRlchIhCh1DT01QTEVUSU9OX0ZJTFRFUl9VTlNQRUNJRklFRBAAEhoKFkNPTVBMRVRJT05fRklMVEVS\
-            X01JTkUQARIZChVDT01QTEVUSU9OX0ZJTFRFUl9BTEwQAjL4BAoMT3JkZXJTZXJ2aWNlEmUKC1N1Ym1pdE9yZGVyEicub3JkZXJ3\
-            aXJlLm9yZGVycy52MS5TdWJtaXRPcmRlclJlcXVlc3QaKC5vcmRlcndpcmUub3JkZXJzLnYxLlN1Ym1pdE9yZGVyUmVzcG9uc2Ui\
-            A5ACAhJcCghHZXRPcmRlchIkLm9yZGVyd2lyZS5vcmRlcnMudjEuR2V0T3JkZXJSZXF1ZXN0GiUub3JkZXJ3aXJlLm9yZGVycy52\
-            MS5HZXRPcmRlclJlc3BvbnNlIgOQAgESXwoJV2FpdE9yZGVyEiUub3JkZXJ3aXJlLm9yZGVycy52MS5XYWl0T3JkZXJSZXF1ZXN0\
-            GiYub3JkZXJ3aXJlLm9yZGVycy52MS5XYWl0T3JkZXJSZXNwb25zZSIDkAIBEl8KCVN1YnNjcmliZRIlLm9yZGVyd2lyZS5vcmRl\
-            cnMudjEuU3Vic2NyaWJlUmVxdWVzdBomLm9yZGVyd2lyZS5vcmRlcnMudjEuU3Vic2NyaWJlUmVzcG9uc2UiA5ACAhJuCg5BY2tD\
-            b21wbGV0aW9ucxIqLm9yZGVyd2lyZS5vcmRlcnMudjEuQWNrQ29tcGxldGlvbnNSZXF1ZXN0Gisub3JkZXJ3aXJlLm9yZGVycy52\
-            MS5BY2tDb21wbGV0aW9uc1Jlc3BvbnNlIgOQAgIScQoPTGlzdENvbXBsZXRpb25zEisub3JkZXJ3aXJlLm9yZGVycy52MS5MaXN0\
-            Q29tcGxldGlvbnNSZXF1ZXN0Giwub3JkZXJ3aXJlLm9yZGVycy52MS5MaXN0Q29tcGxldGlvbnNSZXNwb25zZSIDkAIBSuUcClEK\
-            AQwSAwEAEhpHIFN1Ym1pdHRpbmcgb3JkZXJzLCBmb2xsb3dpbmcgdGhlbSwgYW5kIGJlaW5nIHRvbGQgd2hlbiB0aGV5IGFyZSBk\
-            b25lLgoKcQoCBgASBAoAIwEaZSBPcmRlclNlcnZpY2UgYWNjZXB0cyBvcmRlcnMgYXQgb25jZSBhbmQgc2V0dGxlcyB0aGVtIGFm\
-            dGVyd2FyZHMuIEEgY2FsbGVyIHNlZXMgb25seSBpdHMgb3duIG9yZGVycy4KClUKBAYAAgASBAwCDgMaRyBTdWJtaXRPcmRlciBz\
-            dG9yZXMgYW4gb3JkZXIgZHVyYWJseSBhbmQgYW5zd2VycyBiZWZvcmUgaXQgaXMgZGVjaWRlZC4KCkcKBAYAAgESBBACEgMaOSBH\
-            ZXRPcmRlciByZXR1cm5zIG9uZSBvcmRlciBvZiB0aGUgY2FsbGVyLCBvciBOT1RfRk9VTkQuCgpmCgQGAAICEgQUAhYDGlggV2Fp\
-            dE9yZGVyIHJldHVybnMgdGhlIG9yZGVyIGFzIHNvb24gYXMgaXQgaXMgZmluYWwsIG9yIGFzIGl0IGlzIHdoZW4gdGhlIHRpbWUg\
-            aXMgb3Zlci4KCmUKBAYAAgMSBBgCGgMaVyBTdWJzY3JpYmUgbWFrZXMgdGhlIGNhbGxlciB0aGUgbWVtYmVyIG9mIGEgZHVyYWJs\
-            ZSBncm91cCBhbmQgb3BlbnMgaXRzIGV2ZW50IGNoYW5uZWwuCgpnCgQGAAIEEgQcAh4DGlkgQWNrQ29tcGxldGlvbnMgc2F5cyB3\
-            aGljaCBjb21wbGV0aW9ucyB3ZXJlIGRlYWx0IHdpdGgsIHNvIHRoYXQgdGhleSBhcmUgbm90IHNlbnQgYWdhaW4uCgpzCgQGAAIF\
-            EgQgAiIDGmUgTGlzdENvbXBsZXRpb25zIHJldHVybnMgY29tcGxldGlvbnMgYWZ0ZXIgYSBzZXF1ZW5jZSBudW1iZXI6IHRoZSB3\
-            YXkgdG8gY2F0Y2ggdXAgd2l0aG91dCBhIGNoYW5uZWwuCgo3CgIEABIEJgAvARorIFN1Ym1pdE9yZGVyUmVxdWVzdCBpcyBhbiBv\
-            cmRlciB0byBhY2NlcHQuCgqpAQoEBAACABIDKAIdGpsBIEtleSBvZiB0aGUgb3JkZXIsIDEgdG8gNjQgYnl0ZXMgb2YgcHJpbnRh\
-            YmxlIEFTQ0lJIHdpdGhvdXQgc3BhY2VzLCB1bmlxdWUgZm9yIHRoZSBjYWxsZXIuIFRoZSBzYW1lIGtleSB3aXRoIHRoZSBzYW1l\
-            IGNvbnRlbnQgaXMgdGhlIHNhbWUgb3JkZXIuIFJlcXVpcmVkLgoKHwoEBAACARIDKgIfGhIgTGluZXMsIDEgdG8gMTAwLgoKQwoE\
-            BAACAhIDLAIwGjYgV2hlcmUgc2V0LCBhbiBvcmRlciB3aG9zZSB0b3RhbCBkaWZmZXJzIGlzIHJlamVjdGVkLgoKQgoEBAACAxID\
-            LgIZGjUgQ2hlY2tzIHRoZSBmb3JtIG9mIHRoZSByZXF1ZXN0LCBhbmQgc3RvcmVzIG5vdGhpbmcuCgp7CgIEARIEMgA3ARpvIFN1\
-            Ym1pdE9yZGVyUmVzcG9uc2Ugc2F5cyB0aGF0IHRoZSBvcmRlciBpcyBzdG9yZWQgb24gYSBtYWpvcml0eSBvZiB0aGUgZGF0YWJh\
-            c2UncyBtZW1iZXJzLCBpbiB0aGVpciBqb3VybmFscy4KCjMKBAQBAgASAzQCEhomIFRoZSBvcmRlciBhcyBpdCBzdGFuZHMuIE91\
-            dHB1dCBvbmx5LgoKWwoEBAECARIDNgIUGk4gVHJ1ZSB3aGVyZSBhbiBlYXJsaWVyIGNhbGwgd2l0aCB0aGlzIGtleSBoYWQgc3Rv\
-            cmVkIGl0IGFscmVhZHkuIE91dHB1dCBvbmx5LgoKLQoCBAISBDoAPQEaISBHZXRPcmRlclJlcXVlc3QgbmFtZXMgYW4gb3JkZXIu\
-            CgopCgQEAgIAEgM8AhAaHCBJZCBvZiB0aGUgb3JkZXIuIFJlcXVpcmVkLgoKLwoCBAMSBEAAQwEaIyBHZXRPcmRlclJlc3BvbnNl\
-            IGhvbGRzIHRoZSBvcmRlci4KCiYKBAQDAgASA0ICEhoZIFRoZSBvcmRlci4gT3V0cHV0IG9ubHkuCgpDCgIEBBIERgBLARo3IFdh\
-            aXRPcmRlclJlcXVlc3QgbmFtZXMgYW4gb3JkZXIgYW5kIGhvdyBsb25nIHRvIHdhaXQuCgopCgQEBAIAEgNIAhAaHCBJZCBvZiB0\
-            aGUgb3JkZXIuIFJlcXVpcmVkLgoKYQoEBAQCARIDSgIpGlQgTG9uZ2VzdCB0aW1lIHRvIHdhaXQsIDAgdG8gNjAgczsgdGhlIGNh\
-            bGwncyBvd24gYnVkZ2V0IGJvdW5kcyBpdCB0b28uIFVuc2V0OiAxMCBzLgoKPgoCBAUSBE4AUQEaMiBXYWl0T3JkZXJSZXNwb25z\
-            ZSBob2xkcyB0aGUgb3JkZXIsIGZpbmFsIG9yIG5vdC4KCiYKBAQFAgASA1ACEhoZIFRoZSBvcmRlci4gT3V0cHV0IG9ubHkuCgpD\
-            CgIFABIEVABbARo3IENvbXBsZXRpb25GaWx0ZXIgc2F5cyB3aGljaCBjb21wbGV0aW9ucyBhIGdyb3VwIGdldHMuCgoaCgQFAAIA\
-            EgNWAiQaDSBNZWFucyBNSU5FLgoKMAoEBQACARIDWAIdGiMgVGhvc2Ugb2YgdGhlIGNhbGxlcidzIG93biBvcmRlcnMuCgovCgQF\
-            AAICEgNaAhwaIiBBbGwsIHdoZXJlIHRoZSBzZXJ2ZXIgYWxsb3dzIGl0LgoKLQoCBAYSBF4AZQEaISBTdWJzY3JpYmVSZXF1ZXN0\
-            IG5hbWVzIGEgZ3JvdXAuCgpYCgQEBgIAEgNgAhMaSyBOYW1lIG9mIHRoZSBncm91cDogW2EtejAtOV1bYS16MC05Ll8tXXswLDYz\
-            fSwgdGhlIGNhbGxlcidzIG93bi4gUmVxdWlyZWQuCgpGCgQEBgIBEgNiAh4aOSBXaGF0IHRoZSBncm91cCBnZXRzLiBGaXhlZCBi\
-            eSB0aGUgY2FsbCB0aGF0IGNyZWF0ZXMgaXQuCgphCgQEBgICEgNkAhsaVCBXaGVyZSBhIG5ldyBncm91cCBzdGFydHM6IGNvbXBs\
-            ZXRpb25zIGFmdGVyIHRoaXMgc2VxdWVuY2UgbnVtYmVyLiAtMTogZnJvbSBub3cgb24uCgo7CgIEBxIEaABxARovIFN1YnNjcmli\
-            ZVJlc3BvbnNlIHRlbGxzIHdoZXJlIHRoZSBldmVudHMgYXJlLgoKNAoEBAcCABIDagIWGicgRW5kcG9pbnQgdG8gY29ubmVjdCBh\
-            IFBVTEwgc29ja2V0IHRvLgoKVgoEBAcCARIDbAITGkkgUGFzc3dvcmQgb2YgdGhlIFBMQUlOIGxvZ2luIG9uIHRoYXQgc29ja2V0\
-            OyB0aGUgdXNlciBuYW1lIGlzIG1lbWJlcl9pZC4KCk0KBAQHAgISA24CFxpAIElkIG9mIHRoaXMgbWVtYmVyc2hpcC4gQSBsYXRl\
-            ciBTdWJzY3JpYmUgdG8gdGhlIGdyb3VwIGVuZHMgaXQuCgpNCgQEBwIDEgNwAhsaQCBFdmVyeXRoaW5nIHVwIHRvIHRoaXMgc2Vx\
-            dWVuY2UgbnVtYmVyIGlzIGFja25vd2xlZGdlZCBhbHJlYWR5LgoKOAoCBAgSBHQAewEaLCBBY2tDb21wbGV0aW9uc1JlcXVlc3Qg\
-            YWNrbm93bGVkZ2VzIGV2ZW50cy4KCiEKBAQIAgASA3YCExoUIE5hbWUgb2YgdGhlIGdyb3VwLgoKMgoEBAgCARIDeAIXGiUgTWVt\
-            YmVyc2hpcCB0aGUgZXZlbnRzIGNhbWUgdGhyb3VnaC4KCj4KBAQIAgISA3oCHxoxIFNlcXVlbmNlIG51bWJlcnMsIGF0IG1vc3Qg\
-            MTAsMDAwLCBpbiBhbnkgb3JkZXIuCgpGCgIECRIFfgCBAQEaOSBBY2tDb21wbGV0aW9uc1Jlc3BvbnNlIHNheXMgaG93IGZhciB0\
-            aGUgZ3JvdXAgaGFzIGNvbWUuCgpTCgQECQIAEgSAAQIbGkUgRXZlcnl0aGluZyB1cCB0byB0aGlzIHNlcXVlbmNlIG51bWJlciBp\
-            cyBhY2tub3dsZWRnZWQuIE91dHB1dCBvbmx5LgoKSQoCBAoSBoQBAIsBARo7IExpc3RDb21wbGV0aW9uc1JlcXVlc3QgYXNrcyBm\
-            b3Igd2hhdCBjYW1lIGFmdGVyIGEgbnVtYmVyLgoKRwoEBAoCABIEhgECGxo5IENvbXBsZXRpb25zIHdpdGggYSBsYXJnZXIgc2Vx\
-            dWVuY2UgbnVtYmVyIGFyZSByZXR1cm5lZC4KChsKBAQKAgESBIgBAh4aDSBXaGljaCBvbmVzLgoKbQoEBAoCAhIEigECFhpfIE1v\
-            c3QgY29tcGxldGlvbnMgdG8gcmV0dXJuOyAwIG1lYW5zIDEwMCwgbW9yZSB0aGFuIDEsMDAwIG1lYW5zIDEsMDAwLCBsZXNzIHRo\
-            YW4gMCBpcyByZWZ1c2VkLgoKPgoCBAsSBo4BAJMBARowIExpc3RDb21wbGV0aW9uc1Jlc3BvbnNlIHJldHVybnMgdGhlbSBpbiBv\
-            cmRlci4KCjoKBAQLAgASBJABAiYaLCBUaGUgY29tcGxldGlvbnMsIGJ5IHNlcXVlbmNlLiBPdXRwdXQgb25seS4KClkKBAQLAgES\
-            BJIBAhoaSyBXaGVyZSB0byBnbyBvbjogdGhlIGxhc3Qgc2VxdWVuY2UgbnVtYmVyIHRoYXQgd2FzIGxvb2tlZCBhdC4gT3V0cHV0\
-            IG9ubHkuCmIGcHJvdG8z
+            ZGVyIiQKEkNhbmNlbE9yZGVyUmVxdWVzdBIOCgJpZBgBIAEoCVICaWQiRwoTQ2FuY2VsT3JkZXJSZXNwb25zZRIwCgVvcmRlchgB\
+            IAEoCzIaLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJSBW9yZGVyIo4BChBTdWJzY3JpYmVSZXF1ZXN0EhQKBWdyb3VwGAEgASgJ\
+            UgVncm91cBI9CgZmaWx0ZXIYAiABKA4yJS5vcmRlcndpcmUub3JkZXJzLnYxLkNvbXBsZXRpb25GaWx0ZXJSBmZpbHRlchIlCg5h\
+            ZnRlcl9zZXF1ZW5jZRgDIAEoA1INYWZ0ZXJTZXF1ZW5jZSKJAQoRU3Vic2NyaWJlUmVzcG9uc2USGgoIZW5kcG9pbnQYASABKAlS\
+            CGVuZHBvaW50EhQKBXRva2VuGAIgASgJUgV0b2tlbhIbCgltZW1iZXJfaWQYAyABKAlSCG1lbWJlcklkEiUKDmFja2VkX3NlcXVl\
+            bmNlGAQgASgDUg1hY2tlZFNlcXVlbmNlImgKFUFja0NvbXBsZXRpb25zUmVxdWVzdBIUCgVncm91cBgBIAEoCVIFZ3JvdXASGwoJ\
+            bWVtYmVyX2lkGAIgASgJUghtZW1iZXJJZBIcCglzZXF1ZW5jZXMYAyADKANSCXNlcXVlbmNlcyI/ChZBY2tDb21wbGV0aW9uc1Jl\
+            c3BvbnNlEiUKDmFja2VkX3NlcXVlbmNlGAEgASgDUg1hY2tlZFNlcXVlbmNlIpsBChZMaXN0Q29tcGxldGlvbnNSZXF1ZXN0EiUK\
+            DmFmdGVyX3NlcXVlbmNlGAEgASgDUg1hZnRlclNlcXVlbmNlEj0KBmZpbHRlchgCIAEoDjIlLm9yZGVyd2lyZS5vcmRlcnMudjEu\
+            Q29tcGxldGlvbkZpbHRlclIGZmlsdGVyEhsKCW1heF9jb3VudBgDIAEoBVIIbWF4Q291bnQigQEKF0xpc3RDb21wbGV0aW9uc1Jl\
+            c3BvbnNlEkEKC2NvbXBsZXRpb25zGAEgAygLMh8ub3JkZXJ3aXJlLm9yZGVycy52MS5Db21wbGV0aW9uUgtjb21wbGV0aW9ucxIj\
+            Cg1sYXN0X3NlcXVlbmNlGAIgASgDUgxsYXN0U2VxdWVuY2UqbAoQQ29tcGxldGlvbkZpbHRlchIhCh1DT01QTEVUSU9OX0ZJTFRF\
+            Ul9VTlNQRUNJRklFRBAAEhoKFkNPTVBMRVRJT05fRklMVEVSX01JTkUQARIZChVDT01QTEVUSU9OX0ZJTFRFUl9BTEwQAjLfBQoM\
+            T3JkZXJTZXJ2aWNlEmUKC1N1Ym1pdE9yZGVyEicub3JkZXJ3aXJlLm9yZGVycy52MS5TdWJtaXRPcmRlclJlcXVlc3QaKC5vcmRl\
+            cndpcmUub3JkZXJzLnYxLlN1Ym1pdE9yZGVyUmVzcG9uc2UiA5ACAhJcCghHZXRPcmRlchIkLm9yZGVyd2lyZS5vcmRlcnMudjEu\
+            R2V0T3JkZXJSZXF1ZXN0GiUub3JkZXJ3aXJlLm9yZGVycy52MS5HZXRPcmRlclJlc3BvbnNlIgOQAgESXwoJV2FpdE9yZGVyEiUu\
+            b3JkZXJ3aXJlLm9yZGVycy52MS5XYWl0T3JkZXJSZXF1ZXN0GiYub3JkZXJ3aXJlLm9yZGVycy52MS5XYWl0T3JkZXJSZXNwb25z\
+            ZSIDkAIBEmUKC0NhbmNlbE9yZGVyEicub3JkZXJ3aXJlLm9yZGVycy52MS5DYW5jZWxPcmRlclJlcXVlc3QaKC5vcmRlcndpcmUu\
+            b3JkZXJzLnYxLkNhbmNlbE9yZGVyUmVzcG9uc2UiA5ACAhJfCglTdWJzY3JpYmUSJS5vcmRlcndpcmUub3JkZXJzLnYxLlN1YnNj\
+            cmliZVJlcXVlc3QaJi5vcmRlcndpcmUub3JkZXJzLnYxLlN1YnNjcmliZVJlc3BvbnNlIgOQAgISbgoOQWNrQ29tcGxldGlvbnMS\
+            Ki5vcmRlcndpcmUub3JkZXJzLnYxLkFja0NvbXBsZXRpb25zUmVxdWVzdBorLm9yZGVyd2lyZS5vcmRlcnMudjEuQWNrQ29tcGxl\
+            dGlvbnNSZXNwb25zZSIDkAICEnEKD0xpc3RDb21wbGV0aW9ucxIrLm9yZGVyd2lyZS5vcmRlcnMudjEuTGlzdENvbXBsZXRpb25z\
+            UmVxdWVzdBosLm9yZGVyd2lyZS5vcmRlcnMudjEuTGlzdENvbXBsZXRpb25zUmVzcG9uc2UiA5ACAUqmIQpRCgEMEgMBABIaRyBT\
+            dWJtaXR0aW5nIG9yZGVycywgZm9sbG93aW5nIHRoZW0sIGFuZCBiZWluZyB0b2xkIHdoZW4gdGhleSBhcmUgZG9uZS4KCnEKAgYA\
+            EgQKACgBGmUgT3JkZXJTZXJ2aWNlIGFjY2VwdHMgb3JkZXJzIGF0IG9uY2UgYW5kIHNldHRsZXMgdGhlbSBhZnRlcndhcmRzLiBB\
+            IGNhbGxlciBzZWVzIG9ubHkgaXRzIG93biBvcmRlcnMuCgpVCgQGAAIAEgQMAg4DGkcgU3VibWl0T3JkZXIgc3RvcmVzIGFuIG9y\
+            ZGVyIGR1cmFibHkgYW5kIGFuc3dlcnMgYmVmb3JlIGl0IGlzIGRlY2lkZWQuCgpHCgQGAAIBEgQQAhIDGjkgR2V0T3JkZXIgcmV0\
+            dXJucyBvbmUgb3JkZXIgb2YgdGhlIGNhbGxlciwgb3IgTk9UX0ZPVU5ELgoKZgoEBgACAhIEFAIWAxpYIFdhaXRPcmRlciByZXR1\
+            cm5zIHRoZSBvcmRlciBhcyBzb29uIGFzIGl0IGlzIGZpbmFsLCBvciBhcyBpdCBpcyB3aGVuIHRoZSB0aW1lIGlzIG92ZXIuCgrj\
+            AQoEBgACAxIEGQIbAxrUASBDYW5jZWxPcmRlciBhc2tzIHRoYXQgYW4gb3JkZXIgb2YgdGhlIGNhbGxlciBiZSBjYW5jZWxsZWQg\
+            aW5zdGVhZCBvZiBmdWxmaWxsZWQsIGFuZCByZXR1cm5zIGl0IGFzIHNvb24gYXMgaXQgaXMgZmluYWwuIE9uZSB0aGF0CiB3YXMg\
+            ZGVjaWRlZCBiZWZvcmUgaXMgRkFJTEVEX1BSRUNPTkRJVElPTiwgYnV0IGZvciBvbmUgdGhhdCB3YXMgY2FuY2VsbGVkIGJlZm9y\
+            ZS4KCmUKBAYAAgQSBB0CHwMaVyBTdWJzY3JpYmUgbWFrZXMgdGhlIGNhbGxlciB0aGUgbWVtYmVyIG9mIGEgZHVyYWJsZSBncm91\
+            cCBhbmQgb3BlbnMgaXRzIGV2ZW50IGNoYW5uZWwuCgpnCgQGAAIFEgQhAiMDGlkgQWNrQ29tcGxldGlvbnMgc2F5cyB3aGljaCBj\
+            b21wbGV0aW9ucyB3ZXJlIGRlYWx0IHdpdGgsIHNvIHRoYXQgdGhleSBhcmUgbm90IHNlbnQgYWdhaW4uCgpzCgQGAAIGEgQlAicD\
+            GmUgTGlzdENvbXBsZXRpb25zIHJldHVybnMgY29tcGxldGlvbnMgYWZ0ZXIgYSBzZXF1ZW5jZSBudW1iZXI6IHRoZSB3YXkgdG8g\
+            Y2F0Y2ggdXAgd2l0aG91dCBhIGNoYW5uZWwuCgo3CgIEABIEKwA0ARorIFN1Ym1pdE9yZGVyUmVxdWVzdCBpcyBhbiBvcmRlciB0\
+            byBhY2NlcHQuCgqpAQoEBAACABIDLQIdGpsBIEtleSBvZiB0aGUgb3JkZXIsIDEgdG8gNjQgYnl0ZXMgb2YgcHJpbnRhYmxlIEFT\
+            Q0lJIHdpdGhvdXQgc3BhY2VzLCB1bmlxdWUgZm9yIHRoZSBjYWxsZXIuIFRoZSBzYW1lIGtleSB3aXRoIHRoZSBzYW1lIGNvbnRl\
+            bnQgaXMgdGhlIHNhbWUgb3JkZXIuIFJlcXVpcmVkLgoKHwoEBAACARIDLwIfGhIgTGluZXMsIDEgdG8gMTAwLgoKQwoEBAACAhID\
+            MQIwGjYgV2hlcmUgc2V0LCBhbiBvcmRlciB3aG9zZSB0b3RhbCBkaWZmZXJzIGlzIHJlamVjdGVkLgoKQgoEBAACAxIDMwIZGjUg\
+            Q2hlY2tzIHRoZSBmb3JtIG9mIHRoZSByZXF1ZXN0LCBhbmQgc3RvcmVzIG5vdGhpbmcuCgp7CgIEARIENwA8ARpvIFN1Ym1pdE9y\
+            ZGVyUmVzcG9uc2Ugc2F5cyB0aGF0IHRoZSBvcmRlciBpcyBzdG9yZWQgb24gYSBtYWpvcml0eSBvZiB0aGUgZGF0YWJhc2UncyBt\
+            ZW1iZXJzLCBpbiB0aGVpciBqb3VybmFscy4KCjMKBAQBAgASAzkCEhomIFRoZSBvcmRlciBhcyBpdCBzdGFuZHMuIE91dHB1dCBv\
+            bmx5LgoKWwoEBAECARIDOwIUGk4gVHJ1ZSB3aGVyZSBhbiBlYXJsaWVyIGNhbGwgd2l0aCB0aGlzIGtleSBoYWQgc3RvcmVkIGl0\
+            IGFscmVhZHkuIE91dHB1dCBvbmx5LgoKLQoCBAISBD8AQgEaISBHZXRPcmRlclJlcXVlc3QgbmFtZXMgYW4gb3JkZXIuCgopCgQE\
+            AgIAEgNBAhAaHCBJZCBvZiB0aGUgb3JkZXIuIFJlcXVpcmVkLgoKLwoCBAMSBEUASAEaIyBHZXRPcmRlclJlc3BvbnNlIGhvbGRz\
+            IHRoZSBvcmRlci4KCiYKBAQDAgASA0cCEhoZIFRoZSBvcmRlci4gT3V0cHV0IG9ubHkuCgpDCgIEBBIESwBQARo3IFdhaXRPcmRl\
+            clJlcXVlc3QgbmFtZXMgYW4gb3JkZXIgYW5kIGhvdyBsb25nIHRvIHdhaXQuCgopCgQEBAIAEgNNAhAaHCBJZCBvZiB0aGUgb3Jk\
+            ZXIuIFJlcXVpcmVkLgoKYQoEBAQCARIDTwIpGlQgTG9uZ2VzdCB0aW1lIHRvIHdhaXQsIDAgdG8gNjAgczsgdGhlIGNhbGwncyBv\
+            d24gYnVkZ2V0IGJvdW5kcyBpdCB0b28uIFVuc2V0OiAxMCBzLgoKPgoCBAUSBFMAVgEaMiBXYWl0T3JkZXJSZXNwb25zZSBob2xk\
+            cyB0aGUgb3JkZXIsIGZpbmFsIG9yIG5vdC4KCiYKBAQFAgASA1UCEhoZIFRoZSBvcmRlci4gT3V0cHV0IG9ubHkuCgowCgIEBhIE\
+            WQBcARokIENhbmNlbE9yZGVyUmVxdWVzdCBuYW1lcyBhbiBvcmRlci4KCikKBAQGAgASA1sCEBocIElkIG9mIHRoZSBvcmRlci4g\
+            UmVxdWlyZWQuCgoyCgIEBxIEXwBjARomIENhbmNlbE9yZGVyUmVzcG9uc2UgaG9sZHMgdGhlIG9yZGVyLgoKvgEKBAQHAgASA2IC\
+            EhqwASBUaGUgb3JkZXI6IENBTkNFTExFRCwgb3Igc3RpbGwgQUNDRVBURUQgd2hlcmUgdGhlIGNhbGwncyB0aW1lIHdhcyBvdmVy\
+            IGJlZm9yZSBpdCB3YXMgZGVjaWRlZDsgaXQgd2lsbCBiZSBjYW5jZWxsZWQgYWxsIHRoZQogc2FtZSwgdW5sZXNzIHRoZSBzZXR0\
+            bGVyIHdhcyBxdWlja2VyLiBPdXRwdXQgb25seS4KCkMKAgUAEgRmAG0BGjcgQ29tcGxldGlvbkZpbHRlciBzYXlzIHdoaWNoIGNv\
+            bXBsZXRpb25zIGEgZ3JvdXAgZ2V0cy4KChoKBAUAAgASA2gCJBoNIE1lYW5zIE1JTkUuCgowCgQFAAIBEgNqAh0aIyBUaG9zZSBv\
+            ZiB0aGUgY2FsbGVyJ3Mgb3duIG9yZGVycy4KCi8KBAUAAgISA2wCHBoiIEFsbCwgd2hlcmUgdGhlIHNlcnZlciBhbGxvd3MgaXQu\
+            CgotCgIECBIEcAB3ARohIFN1YnNjcmliZVJlcXVlc3QgbmFtZXMgYSBncm91cC4KClgKBAQIAgASA3ICExpLIE5hbWUgb2YgdGhl\
+            IGdyb3VwOiBbYS16MC05XVthLXowLTkuXy1dezAsNjN9LCB0aGUgY2FsbGVyJ3Mgb3duLiBSZXF1aXJlZC4KCkYKBAQIAgESA3QC\
+            Hho5IFdoYXQgdGhlIGdyb3VwIGdldHMuIEZpeGVkIGJ5IHRoZSBjYWxsIHRoYXQgY3JlYXRlcyBpdC4KCmEKBAQIAgISA3YCGxpU\
+            IFdoZXJlIGEgbmV3IGdyb3VwIHN0YXJ0czogY29tcGxldGlvbnMgYWZ0ZXIgdGhpcyBzZXF1ZW5jZSBudW1iZXIuIC0xOiBmcm9t\
+            IG5vdyBvbi4KCjwKAgQJEgV6AIMBARovIFN1YnNjcmliZVJlc3BvbnNlIHRlbGxzIHdoZXJlIHRoZSBldmVudHMgYXJlLgoKNAoE\
+            BAkCABIDfAIWGicgRW5kcG9pbnQgdG8gY29ubmVjdCBhIFBVTEwgc29ja2V0IHRvLgoKVgoEBAkCARIDfgITGkkgUGFzc3dvcmQg\
+            b2YgdGhlIFBMQUlOIGxvZ2luIG9uIHRoYXQgc29ja2V0OyB0aGUgdXNlciBuYW1lIGlzIG1lbWJlcl9pZC4KCk4KBAQJAgISBIAB\
+            AhcaQCBJZCBvZiB0aGlzIG1lbWJlcnNoaXAuIEEgbGF0ZXIgU3Vic2NyaWJlIHRvIHRoZSBncm91cCBlbmRzIGl0LgoKTgoEBAkC\
+            AxIEggECGxpAIEV2ZXJ5dGhpbmcgdXAgdG8gdGhpcyBzZXF1ZW5jZSBudW1iZXIgaXMgYWNrbm93bGVkZ2VkIGFscmVhZHkuCgo6\
+            CgIEChIGhgEAjQEBGiwgQWNrQ29tcGxldGlvbnNSZXF1ZXN0IGFja25vd2xlZGdlcyBldmVudHMuCgoiCgQECgIAEgSIAQITGhQg\
+            TmFtZSBvZiB0aGUgZ3JvdXAuCgozCgQECgIBEgSKAQIXGiUgTWVtYmVyc2hpcCB0aGUgZXZlbnRzIGNhbWUgdGhyb3VnaC4KCj8K\
+            BAQKAgISBIwBAh8aMSBTZXF1ZW5jZSBudW1iZXJzLCBhdCBtb3N0IDEwLDAwMCwgaW4gYW55IG9yZGVyLgoKRwoCBAsSBpABAJMB\
+            ARo5IEFja0NvbXBsZXRpb25zUmVzcG9uc2Ugc2F5cyBob3cgZmFyIHRoZSBncm91cCBoYXMgY29tZS4KClMKBAQLAgASBJIBAhsa\
+            RSBFdmVyeXRoaW5nIHVwIHRvIHRoaXMgc2VxdWVuY2UgbnVtYmVyIGlzIGFja25vd2xlZGdlZC4gT3V0cHV0IG9ubHkuCgpJCgIE\
+            DBIGlgEAnQEBGjsgTGlzdENvbXBsZXRpb25zUmVxdWVzdCBhc2tzIGZvciB3aGF0IGNhbWUgYWZ0ZXIgYSBudW1iZXIuCgpHCgQE\
+            DAIAEgSYAQIbGjkgQ29tcGxldGlvbnMgd2l0aCBhIGxhcmdlciBzZXF1ZW5jZSBudW1iZXIgYXJlIHJldHVybmVkLgoKGwoEBAwC\
+            ARIEmgECHhoNIFdoaWNoIG9uZXMuCgptCgQEDAICEgScAQIWGl8gTW9zdCBjb21wbGV0aW9ucyB0byByZXR1cm47IDAgbWVhbnMg\
+            MTAwLCBtb3JlIHRoYW4gMSwwMDAgbWVhbnMgMSwwMDAsIGxlc3MgdGhhbiAwIGlzIHJlZnVzZWQuCgo+CgIEDRIGoAEApQEBGjAg\
+            TGlzdENvbXBsZXRpb25zUmVzcG9uc2UgcmV0dXJucyB0aGVtIGluIG9yZGVyLgoKOgoEBA0CABIEogECJhosIFRoZSBjb21wbGV0\
+            aW9ucywgYnkgc2VxdWVuY2UuIE91dHB1dCBvbmx5LgoKWQoEBA0CARIEpAECGhpLIFdoZXJlIHRvIGdvIG9uOiB0aGUgbGFzdCBz\
+            ZXF1ZW5jZSBudW1iZXIgdGhhdCB3YXMgbG9va2VkIGF0LiBPdXRwdXQgb25seS4KYgZwcm90bzM=
             """),
 ]

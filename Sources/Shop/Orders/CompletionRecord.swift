@@ -19,6 +19,7 @@ struct CompletionRecord: Sendable, Equatable {
         switch verdict {
         case .fulfilled: .fulfilled
         case .rejected: .rejected
+        case .cancelled: .cancelled
         }
     }
 }
@@ -33,8 +34,10 @@ extension CompletionRecord {
         key = try row.string("key")
         if let total = row.find("total")?.document {
             verdict = .fulfilled(total: try MinorAmount(total), unitPrices: try row.array("prices").int64s())
-        } else {
+        } else if row.find("reason") != nil {
             verdict = .rejected(Orders.RejectReason(rawValue: try row.int32("reason")), detail: try row.string("detail"))
+        } else {
+            verdict = .cancelled
         }
         traceparent = row.find("traceparent")?.string
         self.finalAt = finalAt
@@ -52,6 +55,8 @@ extension CompletionRecord {
         case .rejected(let reason, let detail):
             row.append("reason", reason.rawValue)
             row.append("detail", detail)
+        case .cancelled:
+            break
         }
         if let traceparent { row.append("traceparent", traceparent) }
     }
@@ -70,6 +75,8 @@ extension CompletionRecord {
         case .rejected(let reason, let detail):
             completion.rejectReason = reason
             completion.rejectDetail = detail
+        case .cancelled:
+            break
         }
         return completion
     }

@@ -5,6 +5,8 @@ struct OpenOrder: Sendable, Equatable {
     var id: String
     var lines: [OrderLine]
     var expectedTotal: MinorAmount?
+    /// Its client does not want it any more.
+    var isCancelled = false
 }
 
 /// A product's price and stock, as the settlement's snapshot shows them.
@@ -19,6 +21,8 @@ enum Verdict: Sendable, Equatable {
     case fulfilled(total: MinorAmount, unitPrices: [Int64])
     /// No stock is taken. `detail` is the product or amount that it is about.
     case rejected(Orders.RejectReason, detail: String)
+    /// No stock is taken: its client asked for it in time.
+    case cancelled
 }
 
 /// What became of a batch of orders, and what that takes from stock.
@@ -47,6 +51,7 @@ extension Decisions {
 
     /// What is wrong with the order itself is found before what a larger stock could mend.
     private func verdict(on order: OpenOrder, _ products: [String: StockedProduct]) -> Verdict {
+        if order.isCancelled { return .cancelled }
         var total: MinorAmount?
         var unitPrices: [Int64] = []
         var firstShort: String?

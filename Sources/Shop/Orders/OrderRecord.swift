@@ -16,6 +16,8 @@ struct OrderRecord: Sendable, Equatable {
     /// W3C trace context of the call that submitted it.
     var traceparent: String?
     var state: Orders.OrderState
+    /// Its client has asked for it to be cancelled.
+    var isCancelled = false
     /// The settlement that decided it: its last sequence number.
     var settlement: Int64?
 
@@ -31,7 +33,7 @@ struct OrderRecord: Sendable, Equatable {
         state = .accepted
     }
 
-    var open: OpenOrder { OpenOrder(id: id, lines: lines, expectedTotal: expectedTotal) }
+    var open: OpenOrder { OpenOrder(id: id, lines: lines, expectedTotal: expectedTotal, isCancelled: isCancelled) }
 }
 
 // MARK: - As a document
@@ -51,6 +53,7 @@ extension OrderRecord {
         acceptedAt = try row.date("accepted")
         traceparent = row.find("traceparent")?.string
         state = Orders.OrderState(rawValue: try row.int32("state"))
+        isCancelled = row.find("cancel") != nil
         settlement = row.find("settlement")?.int64
     }
 
@@ -99,6 +102,8 @@ extension OrderRecord {
         case .rejected(let reason, let detail):
             order.rejectReason = reason
             order.rejectDetail = detail
+        case .cancelled:
+            break
         }
         return order
     }

@@ -29,6 +29,11 @@ struct OrderService: Orders.OrderService.Handlers {
         .parked(priority: .high, maxRequestBytes: Limits.maxSmallRequest) { call in wait(call) }
     }
 
+    /// The settler cancels, as it alone decides; the call waits for it like `waitOrder`.
+    var cancelOrder: Handler<Orders.CancelOrderRequest, Orders.CancelOrderResponse> {
+        .parked(maxRequestBytes: Limits.maxSmallRequest) { call in cancel(call) }
+    }
+
     var subscribe: Handler<Orders.SubscribeRequest, Orders.SubscribeResponse> {
         .unary(maxRequestBytes: Limits.maxSmallRequest) { (request, context) throws(RPCError) in try join(request, context) }
     }
@@ -55,14 +60,44 @@ extension OrderService {
         return Orders.GetOrderResponse(order: order)
     }
 
-    private func wait(_ call: OrderWaiters.Call) {
+    private func wait(_ call: ServerCall<Orders.WaitOrderRequest, Orders.WaitOrderResponse>) {
         do throws(RPCError) {
             let time = try Self.waitTime(call.request.waitTime)
             try Self.checkOrderID(call.request.id)
-            waiters.add(call, for: time)
+            waiters.add(call.request.id, call.context, for: time) { result in
+                switch result {
+                case .success(let found): call.reply(Orders.WaitOrderResponse(order: found.order))
+                case .failure(let error): call.fail(error)
+                }
+            }
         } catch {
             call.fail(error)
         }
+    }
+
+    private func cancel(_ call: ServerCall<Orders.CancelOrderRequest, Orders.CancelOrderResponse>) {
+        let (id, context) = (call.request.id, call.context)
+        do throws(RPCError) {
+            try Self.checkOrderID(id)
+            try database.perform(.write, before: context.deadline) { client throws(MongoError) in
+                try reader.orders.askToCancel(id, ownedBy: context.identity.name, client, before: context.deadline)
+            }
+            submit.didAccept()
+            waiters.add(id, context, for: Limits.maxWait) { result in
+                switch result {
+                case .success(let found) where [.fulfilled, .rejected].contains(found.order.state): call.fail(Self.isFinal(found.order))
+                case .success(let found): call.reply(Orders.CancelOrderResponse(order: found.order))
+                case .failure(let error): call.fail(error)
+                }
+            }
+        } catch {
+            call.fail(error)
+        }
+    }
+
+    private static func isFinal(_ order: Orders.Order) -> RPCError {
+        let state = order.state == .fulfilled ? "FULFILLED" : "REJECTED"
+        return RPCError(.failedPrecondition, reason: "ORDER_FINAL", "the order is \(state); a final order stays as it is")
     }
 
     /// What can be no order's id need not be looked for.

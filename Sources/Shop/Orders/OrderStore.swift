@@ -1,4 +1,5 @@
 import MongoDB
+import ProtoShop
 import RPC
 
 /// The collection `orders`. Nothing is read from it for a caller without the caller's identity.
@@ -42,6 +43,25 @@ struct OrderStore: Sendable {
             if owners[record.id] == record.identity { records.append(record) }
         }
         return records
+    }
+}
+
+extension OrderStore {
+    /// Asks the settler to cancel an order of this identity that is not final; a parked one is queued again for it. Otherwise
+    /// nothing changes.
+    func askToCancel(
+        _ id: String, ownedBy identity: String, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) {
+        let filter = Document { filter in
+            filter.append("_id", id)
+            filter.append("identity", identity)
+            filter.append("state", Orders.OrderState.accepted.rawValue)
+        }
+        let update = Update { update in
+            update.document("$set") { $0.append("cancel", true); $0.append("queued", true) }
+            update.document("$unset") { $0.append("parked", true) }
+        }
+        try client.collection(CollectionName.orders, in: database).updateOne(filter, update, timeLimit: deadline.remaining)
     }
 }
 
@@ -90,6 +110,8 @@ extension OrderStore {
             let filter = Document { filter in
                 filter.document("_id") { $0.append("$in", orders.map(\.orderID)) }
                 filter.append("queued", true)
+                // Asked to be cancelled since it was read: it has to be decided anew.
+                if state != .cancelled { filter.document("cancel") { $0.append("$exists", false) } }
             }
             let update = Update { update in
                 update.document("$set") {

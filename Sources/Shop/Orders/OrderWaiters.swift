@@ -9,7 +9,8 @@ import Synchronization
 /// answers whom a settlement concerns or whose time is over. The settler of this server wakes it at once; settlements of
 /// another server are found by the poll. With nobody waiting it sleeps.
 final class OrderWaiters: Sendable {
-    typealias Call = ServerCall<Orders.WaitOrderRequest, Orders.WaitOrderResponse>
+    /// Answers a call with its order as it stands, or with why not. Called once, in the waiters' thread or where it was added.
+    typealias Answer = @Sendable (Result<OrderReader.Found, RPCError>) -> Void
 
     private let database: ShopDatabase
     private let reader: OrderReader
@@ -26,8 +27,11 @@ final class OrderWaiters: Sendable {
 
     /// A call, and how long it waits at most.
     private struct Waiter {
-        let call: Call
+        /// The order.
+        let id: String
+        let call: CallContext
         let identity: String
+        let answer: Answer
         let until: MonotonicTime
         /// The order as it was found; nil before.
         var found: OrderReader.Found?
@@ -54,13 +58,13 @@ final class OrderWaiters: Sendable {
         thread.stop()
     }
 
-    /// Takes over a call. From any thread.
-    func add(_ call: Call, for time: Duration) {
+    /// Takes over a call that waits for an order of its caller. From any thread.
+    func add(_ id: String, _ call: CallContext, for time: Duration, answer: @escaping Answer) {
         // The answer has to arrive before the caller's own deadline.
-        let deadline = call.context.deadline.time
-        let margin = min(Self.answerMargin, call.context.deadline.remaining / 4)
-        let latest = MonotonicTime(nanoseconds: deadline.nanoseconds &- margin.wholeMicroseconds &* 1000)
-        let waiter = Waiter(call: call, identity: call.context.identity.name, until: min(MonotonicTime.now.advanced(by: time), latest))
+        let margin = min(Self.answerMargin, call.deadline.remaining / 4)
+        let latest = MonotonicTime(nanoseconds: call.deadline.time.nanoseconds &- margin.wholeMicroseconds &* 1000)
+        let waiter = Waiter(
+            id: id, call: call, identity: call.identity.name, answer: answer, until: min(MonotonicTime.now.advanced(by: time), latest))
         let refusal: RPCError? = arrivals.withLock { arrivals in
             if arrivals.isClosed { return Shop.shuttingDown }
             if arrivals.count >= Limits.maxWaiters { return Self.full }
@@ -68,7 +72,7 @@ final class OrderWaiters: Sendable {
             arrivals.calls.append(waiter)
             return nil
         }
-        if let refusal { call.fail(refusal) } else { thread.wake() }
+        if let refusal { answer(.failure(refusal)) } else { thread.wake() }
     }
 
     /// What it takes to read the order once more and to send the answer.
@@ -167,7 +171,7 @@ final class OrderWaiters: Sendable {
     private func find(_ waiters: [Waiter], _ client: borrowing Client) throws(MongoError) -> [[String: OrderReader.Found]] {
         var queries: [[String: String]] = []
         for waiter in waiters {
-            let id = waiter.call.request.id
+            let id = waiter.id
             if let place = queries.firstIndex(where: { $0[id, default: waiter.identity] == waiter.identity }) {
                 queries[place][id] = waiter.identity
             } else {
@@ -177,7 +181,7 @@ final class OrderWaiters: Sendable {
         let before = CommandTime.ofThisThread
         defer {
             let time = CommandTime.ofThisThread - before
-            for waiter in waiters { waiter.call.context.addDatabaseTime(time) }
+            for waiter in waiters { waiter.call.addDatabaseTime(time) }
         }
         var found: [[String: OrderReader.Found]] = []
         for owners in queries { found.append(try reader.find(ownedBy: owners, client, before: .after(Limits.maxQueryTime))) }
@@ -185,16 +189,16 @@ final class OrderWaiters: Sendable {
     }
 
     private static func order(of waiter: Waiter, in found: [[String: OrderReader.Found]]) -> OrderReader.Found? {
-        found.lazy.compactMap { $0[waiter.call.request.id] }.first { $0.record.identity == waiter.identity }
+        found.lazy.compactMap { $0[waiter.id] }.first { $0.record.identity == waiter.identity }
     }
 
     /// Whose time is over gets the order as it stands now.
     private func refreshOverdue(_ waiting: inout [String: [Waiter]], _ client: borrowing Client) throws(MongoError) {
         let now = MonotonicTime.now
-        let overdue = waiting.values.lazy.flatMap { $0 }.filter { $0.until <= now || $0.call.context.isAbandoned }
+        let overdue = waiting.values.lazy.flatMap { $0 }.filter { $0.until <= now || $0.call.isAbandoned }
         guard !overdue.isEmpty else { return }
-        let found = try find(overdue.filter { !$0.call.context.isAbandoned }, client)
-        for var waiter in remove(from: &waiting, where: { $0.until <= now || $0.call.context.isAbandoned }) {
+        let found = try find(overdue.filter { !$0.call.isAbandoned }, client)
+        for var waiter in remove(from: &waiting, where: { $0.until <= now || $0.call.isAbandoned }) {
             waiter.found = Self.order(of: waiter, in: found) ?? waiter.found
             finish(waiter, .success(waiter.found))
         }
@@ -218,10 +222,6 @@ final class OrderWaiters: Sendable {
 
     private func finish(_ waiter: Waiter, _ result: Result<OrderReader.Found?, RPCError>) {
         arrivals.withLock { $0.count -= 1 }
-        switch result {
-        case .success(let found?): waiter.call.reply(Orders.WaitOrderResponse(order: found.order))
-        case .success(nil): waiter.call.fail(OrderReader.notFound)
-        case .failure(let error): waiter.call.fail(error)
-        }
+        waiter.answer(result.flatMap { found in found.map { .success($0) } ?? .failure(OrderReader.notFound) })
     }
 }

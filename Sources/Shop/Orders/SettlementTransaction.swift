@@ -29,7 +29,7 @@ struct SettlementTransaction: Sendable {
         _ batch: [OrderRecord], _ epoch: Int64, _ session: borrowing Session, before deadline: Deadline
     ) throws(MongoError) -> Outcome {
         guard let last = try leases.takeSequence(batch.count, epoch: epoch, session, before: deadline) else { return .leaseLost }
-        let ids = Set(batch.flatMap { $0.lines.map(\.productID) })
+        let ids = Set(batch.lazy.filter { !$0.isCancelled }.flatMap { $0.lines.map(\.productID) })
         let products = try stock.products(ids.sorted(), session, before: deadline)
         let decisions = Decisions.decide(batch.map(\.open), products: products)
 

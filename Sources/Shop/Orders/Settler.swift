@@ -130,6 +130,8 @@ final class Settler: Sendable {
             try settle(batch, epoch, &lease, session)
         } catch {
             backlog = Backlog()
+            // An order was cancelled, or a product changed, since it was read: read anew, it can be settled.
+            if error.kind == .writeConflict { return false }
             guard !error.isAboutDatabase else { throw error }
             logger.warning("A batch cannot be settled; trying parts of it", metadata: ["error": "\(error)"])
             try settleInParts(batch[...], epoch, &lease, &troubles, session, client)

@@ -10,5 +10,5 @@ struct OrdersCommand: ParsableCommand {
               orderwire orders get 4QZ5T2J6V7R3K8M1N0P9S2W4X6
               orderwire orders watch --group mailer -o jsonl
             """,
-        subcommands: [OrdersSubmit.self, OrdersGet.self, OrdersWait.self, OrdersWatch.self])
+        subcommands: [OrdersSubmit.self, OrdersGet.self, OrdersWait.self, OrdersCancel.self, OrdersWatch.self])
 }

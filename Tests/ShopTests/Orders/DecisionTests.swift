@@ -83,7 +83,8 @@ struct DecisionTests {
                 lines: Set((0..<Int.random(in: 1...3, using: &random)).map { _ in Int.random(in: 0...8, using: &random) }).sorted()
                     .map { OrderLine(productID: "p\($0)", quantity: Int64.random(in: 1...6, using: &random)) },
                 expectedTotal: Int.random(in: 0..<4, using: &random) == 0
-                    ? MinorAmount(currency: "USD", minor: Int64.random(in: 0...800, using: &random)) : nil)
+                    ? MinorAmount(currency: "USD", minor: Int64.random(in: 0...800, using: &random)) : nil,
+                isCancelled: Int.random(in: 0..<8, using: &random) == 0)
         }
         let decisions = Decisions.decide(orders, products: products)
         var shop = Shopkeeper(products: products)
@@ -100,11 +101,13 @@ private struct Shopkeeper {
     enum Outcome: Equatable {
         case sold(Int128)
         case refused(Orders.RejectReason)
+        case calledOff
 
         init(_ verdict: Verdict) {
             switch verdict {
             case .fulfilled(let total, _): self = .sold(Int128(total.minor))
             case .rejected(let reason, _): self = .refused(reason)
+            case .cancelled: self = .calledOff
             }
         }
     }
@@ -118,6 +121,7 @@ private struct Shopkeeper {
     }
 
     mutating func serve(_ order: OpenOrder) -> Outcome {
+        if order.isCancelled { return .calledOff }
         // Unknown products and mixed currencies are found line by line.
         var currency: String?
         for line in order.lines {

@@ -277,6 +277,96 @@ void   orderwire__orders__v1__wait_order_response__free_unpacked
   assert(message->base.descriptor == &orderwire__orders__v1__wait_order_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   orderwire__orders__v1__cancel_order_request__init
+                     (Orderwire__Orders__V1__CancelOrderRequest         *message)
+{
+  static const Orderwire__Orders__V1__CancelOrderRequest init_value = ORDERWIRE__ORDERS__V1__CANCEL_ORDER_REQUEST__INIT;
+  *message = init_value;
+}
+size_t orderwire__orders__v1__cancel_order_request__get_packed_size
+                     (const Orderwire__Orders__V1__CancelOrderRequest *message)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__cancel_order_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__orders__v1__cancel_order_request__pack
+                     (const Orderwire__Orders__V1__CancelOrderRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__cancel_order_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__orders__v1__cancel_order_request__pack_to_buffer
+                     (const Orderwire__Orders__V1__CancelOrderRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__cancel_order_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Orders__V1__CancelOrderRequest *
+       orderwire__orders__v1__cancel_order_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Orders__V1__CancelOrderRequest *)
+     protobuf_c_message_unpack (&orderwire__orders__v1__cancel_order_request__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__orders__v1__cancel_order_request__free_unpacked
+                     (Orderwire__Orders__V1__CancelOrderRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__orders__v1__cancel_order_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__orders__v1__cancel_order_response__init
+                     (Orderwire__Orders__V1__CancelOrderResponse         *message)
+{
+  static const Orderwire__Orders__V1__CancelOrderResponse init_value = ORDERWIRE__ORDERS__V1__CANCEL_ORDER_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t orderwire__orders__v1__cancel_order_response__get_packed_size
+                     (const Orderwire__Orders__V1__CancelOrderResponse *message)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__cancel_order_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__orders__v1__cancel_order_response__pack
+                     (const Orderwire__Orders__V1__CancelOrderResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__cancel_order_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__orders__v1__cancel_order_response__pack_to_buffer
+                     (const Orderwire__Orders__V1__CancelOrderResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__cancel_order_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Orders__V1__CancelOrderResponse *
+       orderwire__orders__v1__cancel_order_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Orders__V1__CancelOrderResponse *)
+     protobuf_c_message_unpack (&orderwire__orders__v1__cancel_order_response__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__orders__v1__cancel_order_response__free_unpacked
+                     (Orderwire__Orders__V1__CancelOrderResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__orders__v1__cancel_order_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   orderwire__orders__v1__subscribe_request__init
                      (Orderwire__Orders__V1__SubscribeRequest         *message)
 {
@@ -840,6 +930,82 @@ const ProtobufCMessageDescriptor orderwire__orders__v1__wait_order_response__des
   (ProtobufCMessageInit) orderwire__orders__v1__wait_order_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor orderwire__orders__v1__cancel_order_request__field_descriptors[1] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__CancelOrderRequest, id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__orders__v1__cancel_order_request__field_indices_by_name[] = {
+  0,   /* field[0] = id */
+};
+static const ProtobufCIntRange orderwire__orders__v1__cancel_order_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor orderwire__orders__v1__cancel_order_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.orders.v1.CancelOrderRequest",
+  "CancelOrderRequest",
+  "Orderwire__Orders__V1__CancelOrderRequest",
+  "orderwire.orders.v1",
+  sizeof(Orderwire__Orders__V1__CancelOrderRequest),
+  1,
+  orderwire__orders__v1__cancel_order_request__field_descriptors,
+  orderwire__orders__v1__cancel_order_request__field_indices_by_name,
+  1,  orderwire__orders__v1__cancel_order_request__number_ranges,
+  (ProtobufCMessageInit) orderwire__orders__v1__cancel_order_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__orders__v1__cancel_order_response__field_descriptors[1] =
+{
+  {
+    "order",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__CancelOrderResponse, order),
+    &orderwire__orders__v1__order__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__orders__v1__cancel_order_response__field_indices_by_name[] = {
+  0,   /* field[0] = order */
+};
+static const ProtobufCIntRange orderwire__orders__v1__cancel_order_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor orderwire__orders__v1__cancel_order_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.orders.v1.CancelOrderResponse",
+  "CancelOrderResponse",
+  "Orderwire__Orders__V1__CancelOrderResponse",
+  "orderwire.orders.v1",
+  sizeof(Orderwire__Orders__V1__CancelOrderResponse),
+  1,
+  orderwire__orders__v1__cancel_order_response__field_descriptors,
+  orderwire__orders__v1__cancel_order_response__field_indices_by_name,
+  1,  orderwire__orders__v1__cancel_order_response__number_ranges,
+  (ProtobufCMessageInit) orderwire__orders__v1__cancel_order_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor orderwire__orders__v1__subscribe_request__field_descriptors[3] =
 {
   {
@@ -1228,21 +1394,23 @@ const ProtobufCEnumDescriptor orderwire__orders__v1__completion_filter__descript
   orderwire__orders__v1__completion_filter__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor orderwire__orders__v1__order_service__method_descriptors[6] =
+static const ProtobufCMethodDescriptor orderwire__orders__v1__order_service__method_descriptors[7] =
 {
   { "SubmitOrder", &orderwire__orders__v1__submit_order_request__descriptor, &orderwire__orders__v1__submit_order_response__descriptor },
   { "GetOrder", &orderwire__orders__v1__get_order_request__descriptor, &orderwire__orders__v1__get_order_response__descriptor },
   { "WaitOrder", &orderwire__orders__v1__wait_order_request__descriptor, &orderwire__orders__v1__wait_order_response__descriptor },
+  { "CancelOrder", &orderwire__orders__v1__cancel_order_request__descriptor, &orderwire__orders__v1__cancel_order_response__descriptor },
   { "Subscribe", &orderwire__orders__v1__subscribe_request__descriptor, &orderwire__orders__v1__subscribe_response__descriptor },
   { "AckCompletions", &orderwire__orders__v1__ack_completions_request__descriptor, &orderwire__orders__v1__ack_completions_response__descriptor },
   { "ListCompletions", &orderwire__orders__v1__list_completions_request__descriptor, &orderwire__orders__v1__list_completions_response__descriptor },
 };
 const unsigned orderwire__orders__v1__order_service__method_indices_by_name[] = {
-  4,        /* AckCompletions */
+  5,        /* AckCompletions */
+  3,        /* CancelOrder */
   1,        /* GetOrder */
-  5,        /* ListCompletions */
+  6,        /* ListCompletions */
   0,        /* SubmitOrder */
-  3,        /* Subscribe */
+  4,        /* Subscribe */
   2         /* WaitOrder */
 };
 const ProtobufCServiceDescriptor orderwire__orders__v1__order_service__descriptor =
@@ -1252,7 +1420,7 @@ const ProtobufCServiceDescriptor orderwire__orders__v1__order_service__descripto
   "OrderService",
   "Orderwire__Orders__V1__OrderService",
   "orderwire.orders.v1",
-  6,
+  7,
   orderwire__orders__v1__order_service__method_descriptors,
   orderwire__orders__v1__order_service__method_indices_by_name
 };
@@ -1280,13 +1448,21 @@ void orderwire__orders__v1__order_service__wait_order(ProtobufCService *service,
   assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void orderwire__orders__v1__order_service__cancel_order(ProtobufCService *service,
+                                                        const Orderwire__Orders__V1__CancelOrderRequest *input,
+                                                        Orderwire__Orders__V1__CancelOrderResponse_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void orderwire__orders__v1__order_service__subscribe(ProtobufCService *service,
                                                      const Orderwire__Orders__V1__SubscribeRequest *input,
                                                      Orderwire__Orders__V1__SubscribeResponse_Closure closure,
                                                      void *closure_data)
 {
   assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
-  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void orderwire__orders__v1__order_service__ack_completions(ProtobufCService *service,
                                                            const Orderwire__Orders__V1__AckCompletionsRequest *input,
@@ -1294,7 +1470,7 @@ void orderwire__orders__v1__order_service__ack_completions(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
-  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void orderwire__orders__v1__order_service__list_completions(ProtobufCService *service,
                                                             const Orderwire__Orders__V1__ListCompletionsRequest *input,
@@ -1302,7 +1478,7 @@ void orderwire__orders__v1__order_service__list_completions(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void orderwire__orders__v1__order_service__init (Orderwire__Orders__V1__OrderService_Service *service,
                                                  Orderwire__Orders__V1__OrderService_ServiceDestroy destroy)

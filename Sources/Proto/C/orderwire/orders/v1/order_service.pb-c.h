@@ -24,6 +24,8 @@ typedef struct Orderwire__Orders__V1__GetOrderRequest Orderwire__Orders__V1__Get
 typedef struct Orderwire__Orders__V1__GetOrderResponse Orderwire__Orders__V1__GetOrderResponse;
 typedef struct Orderwire__Orders__V1__WaitOrderRequest Orderwire__Orders__V1__WaitOrderRequest;
 typedef struct Orderwire__Orders__V1__WaitOrderResponse Orderwire__Orders__V1__WaitOrderResponse;
+typedef struct Orderwire__Orders__V1__CancelOrderRequest Orderwire__Orders__V1__CancelOrderRequest;
+typedef struct Orderwire__Orders__V1__CancelOrderResponse Orderwire__Orders__V1__CancelOrderResponse;
 typedef struct Orderwire__Orders__V1__SubscribeRequest Orderwire__Orders__V1__SubscribeRequest;
 typedef struct Orderwire__Orders__V1__SubscribeResponse Orderwire__Orders__V1__SubscribeResponse;
 typedef struct Orderwire__Orders__V1__AckCompletionsRequest Orderwire__Orders__V1__AckCompletionsRequest;
@@ -169,6 +171,39 @@ struct  Orderwire__Orders__V1__WaitOrderResponse
 };
 #define ORDERWIRE__ORDERS__V1__WAIT_ORDER_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__wait_order_response__descriptor) \
+    , NULL }
+
+
+/*
+ * CancelOrderRequest names an order.
+ */
+struct  Orderwire__Orders__V1__CancelOrderRequest
+{
+  ProtobufCMessage base;
+  /*
+   * Id of the order. Required.
+   */
+  char *id;
+};
+#define ORDERWIRE__ORDERS__V1__CANCEL_ORDER_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__cancel_order_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * CancelOrderResponse holds the order.
+ */
+struct  Orderwire__Orders__V1__CancelOrderResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The order: CANCELLED, or still ACCEPTED where the call's time was over before it was decided; it will be cancelled all the
+   * same, unless the settler was quicker. Output only.
+   */
+  Orderwire__Orders__V1__Order *order;
+};
+#define ORDERWIRE__ORDERS__V1__CANCEL_ORDER_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__cancel_order_response__descriptor) \
     , NULL }
 
 
@@ -424,6 +459,44 @@ Orderwire__Orders__V1__WaitOrderResponse *
 void   orderwire__orders__v1__wait_order_response__free_unpacked
                      (Orderwire__Orders__V1__WaitOrderResponse *message,
                       ProtobufCAllocator *allocator);
+/* Orderwire__Orders__V1__CancelOrderRequest methods */
+void   orderwire__orders__v1__cancel_order_request__init
+                     (Orderwire__Orders__V1__CancelOrderRequest         *message);
+size_t orderwire__orders__v1__cancel_order_request__get_packed_size
+                     (const Orderwire__Orders__V1__CancelOrderRequest   *message);
+size_t orderwire__orders__v1__cancel_order_request__pack
+                     (const Orderwire__Orders__V1__CancelOrderRequest   *message,
+                      uint8_t             *out);
+size_t orderwire__orders__v1__cancel_order_request__pack_to_buffer
+                     (const Orderwire__Orders__V1__CancelOrderRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Orders__V1__CancelOrderRequest *
+       orderwire__orders__v1__cancel_order_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__orders__v1__cancel_order_request__free_unpacked
+                     (Orderwire__Orders__V1__CancelOrderRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Orders__V1__CancelOrderResponse methods */
+void   orderwire__orders__v1__cancel_order_response__init
+                     (Orderwire__Orders__V1__CancelOrderResponse         *message);
+size_t orderwire__orders__v1__cancel_order_response__get_packed_size
+                     (const Orderwire__Orders__V1__CancelOrderResponse   *message);
+size_t orderwire__orders__v1__cancel_order_response__pack
+                     (const Orderwire__Orders__V1__CancelOrderResponse   *message,
+                      uint8_t             *out);
+size_t orderwire__orders__v1__cancel_order_response__pack_to_buffer
+                     (const Orderwire__Orders__V1__CancelOrderResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Orders__V1__CancelOrderResponse *
+       orderwire__orders__v1__cancel_order_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__orders__v1__cancel_order_response__free_unpacked
+                     (Orderwire__Orders__V1__CancelOrderResponse *message,
+                      ProtobufCAllocator *allocator);
 /* Orderwire__Orders__V1__SubscribeRequest methods */
 void   orderwire__orders__v1__subscribe_request__init
                      (Orderwire__Orders__V1__SubscribeRequest         *message);
@@ -558,6 +631,12 @@ typedef void (*Orderwire__Orders__V1__WaitOrderRequest_Closure)
 typedef void (*Orderwire__Orders__V1__WaitOrderResponse_Closure)
                  (const Orderwire__Orders__V1__WaitOrderResponse *message,
                   void *closure_data);
+typedef void (*Orderwire__Orders__V1__CancelOrderRequest_Closure)
+                 (const Orderwire__Orders__V1__CancelOrderRequest *message,
+                  void *closure_data);
+typedef void (*Orderwire__Orders__V1__CancelOrderResponse_Closure)
+                 (const Orderwire__Orders__V1__CancelOrderResponse *message,
+                  void *closure_data);
 typedef void (*Orderwire__Orders__V1__SubscribeRequest_Closure)
                  (const Orderwire__Orders__V1__SubscribeRequest *message,
                   void *closure_data);
@@ -595,6 +674,10 @@ struct Orderwire__Orders__V1__OrderService_Service
                      const Orderwire__Orders__V1__WaitOrderRequest *input,
                      Orderwire__Orders__V1__WaitOrderResponse_Closure closure,
                      void *closure_data);
+  void (*cancel_order)(Orderwire__Orders__V1__OrderService_Service *service,
+                       const Orderwire__Orders__V1__CancelOrderRequest *input,
+                       Orderwire__Orders__V1__CancelOrderResponse_Closure closure,
+                       void *closure_data);
   void (*subscribe)(Orderwire__Orders__V1__OrderService_Service *service,
                     const Orderwire__Orders__V1__SubscribeRequest *input,
                     Orderwire__Orders__V1__SubscribeResponse_Closure closure,
@@ -618,6 +701,7 @@ void orderwire__orders__v1__order_service__init (Orderwire__Orders__V1__OrderSer
       function_prefix__ ## submit_order,\
       function_prefix__ ## get_order,\
       function_prefix__ ## wait_order,\
+      function_prefix__ ## cancel_order,\
       function_prefix__ ## subscribe,\
       function_prefix__ ## ack_completions,\
       function_prefix__ ## list_completions  }
@@ -633,6 +717,10 @@ void orderwire__orders__v1__order_service__wait_order(ProtobufCService *service,
                                                       const Orderwire__Orders__V1__WaitOrderRequest *input,
                                                       Orderwire__Orders__V1__WaitOrderResponse_Closure closure,
                                                       void *closure_data);
+void orderwire__orders__v1__order_service__cancel_order(ProtobufCService *service,
+                                                        const Orderwire__Orders__V1__CancelOrderRequest *input,
+                                                        Orderwire__Orders__V1__CancelOrderResponse_Closure closure,
+                                                        void *closure_data);
 void orderwire__orders__v1__order_service__subscribe(ProtobufCService *service,
                                                      const Orderwire__Orders__V1__SubscribeRequest *input,
                                                      Orderwire__Orders__V1__SubscribeResponse_Closure closure,
@@ -655,6 +743,8 @@ extern const ProtobufCMessageDescriptor orderwire__orders__v1__get_order_request
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__get_order_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__wait_order_request__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__wait_order_response__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__orders__v1__cancel_order_request__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__orders__v1__cancel_order_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__subscribe_request__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__subscribe_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__ack_completions_request__descriptor;
