@@ -51,6 +51,9 @@ enum Limits {
     static let maxPageSize = 1000
     /// Categories that a filter may match. With more values in `$in`, MongoDB stops merging index scans and sorts in memory.
     static let maxMatchingCategories = 200
+    /// Products that may have gone from before a page since its token was made, as far as the answer whether another page follows relies on the
+    /// number of products before it. Where more have gone, the last token leads to an empty page.
+    static let unseenRemovals: Int64 = 1000
     /// Longest page token that is looked at, in bytes: the longest sort key, in base64, with room to spare.
     static let maxPageTokenLength = 8192
     /// Lists of which ranks and totals are remembered, and ranks of each: at the usual 50 bytes of a sort key less than a megabyte,

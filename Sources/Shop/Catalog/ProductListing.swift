@@ -49,29 +49,31 @@ final class ProductListing: Sendable {
         let isTold = request.totalMode == .exact || request.totalMode == .unspecified && list.isCounted
         var page = Page(products: rows.batch, total: isTold ? total : nil)
         guard let key = rows.lastKey, !stretch.isAtEnd else { return page }
-        let rank = before.map { $0 + Int64(rows.count) }
-        if let rank { memory.withLock { $0.learn(of: list, at: snapshot.stamp, rank: .init(rank: rank, key: key)) } }
-        // The total may be older than the rows. To say "more" where there is none costs somebody an empty page; the other way
-        // round products would be missed.
-        var hasMore = if let rank, let total { rank < total } else { false }
-        if !hasMore { hasMore = try products.hasProducts(query, after: key, client, before: deadline) }
-        if hasMore {
-            page.next = PagePosition(key: key, rank: list.isStamped ? rank.map { .init(count: $0, stamp: snapshot.stamp) } : nil)
+        let rank = before.map { PagePosition.Rank(count: $0.count + Int64(rows.count), stamp: $0.stamp) }
+        let isExact = rank?.stamp == snapshot.stamp
+        if isExact, let rank {
+            memory.withLock { $0.learn(of: list, at: snapshot.stamp, rank: .init(rank: rank.count, key: key)) }
         }
+        // The total may be older than the rows, and the rank older than the total. To say "more" where there is none costs somebody
+        // an empty page; the other way round products would be missed.
+        let margin = isExact ? 0 : Limits.unseenRemovals
+        var hasMore = if let rank, let total { rank.count + margin < total } else { false }
+        if !hasMore { hasMore = try products.hasProducts(query, after: key, client, before: deadline) }
+        if hasMore { page.next = PagePosition(key: key, rank: list.isStamped ? rank : nil) }
         return page
     }
 
-    /// Where the page lies, and how many products are before it, where that is known.
+    /// Where the page lies, and how many products are before it, where that is known, or was when a token was made.
     private func place(
         _ request: PageRequest, _ total: Int64?, _ known: ListMemory.Knowledge, _ stamp: CatalogStamp
-    ) -> (stretch: PageStretch, before: Int64?) {
+    ) -> (stretch: PageStretch, before: PagePosition.Rank?) {
         switch request.start {
         case .number(let number):
             // No overflow: both come from int32.
             let first = (number - 1) * request.size
-            return (PageStretch(first: first, size: request.size, total: total, known: known.ranks), first)
+            return (PageStretch(first: first, size: request.size, total: total, known: known.ranks), .init(count: first, stamp: stamp))
         case .after(let position):
-            return (PageStretch(after: position.key, count: request.size), position.rank.flatMap { $0.stamp == stamp ? $0.count : nil })
+            return (PageStretch(after: position.key, count: request.size), position.rank)
         }
     }
 }
