@@ -17,8 +17,23 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     /// One call at a time: returns the response or throws why not.
     ///
     /// - Parameter concurrency: most calls of this method that run at once.
-    public static func unary<Reply: MessageEncoding<Response>>(
+    public static func unary(
         concurrency: Int = .max, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
+        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Response
+    ) -> Handler {
+        oneByOne(concurrency, priority, maxRequestBytes, body)
+    }
+
+    /// The same with a response that is encoded already.
+    public static func unary(
+        concurrency: Int = .max, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
+        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> EncodedMessage<Response>
+    ) -> Handler {
+        oneByOne(concurrency, priority, maxRequestBytes, body)
+    }
+
+    private static func oneByOne<Reply: MessageEncoding<Response>>(
+        _ concurrency: Int, _ priority: CallPriority, _ maxRequestBytes: Int?,
         _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Reply
     ) -> Handler {
         let policy = DispatchPolicy(gather: .one, concurrency: concurrency, priority: priority)
@@ -67,8 +82,23 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     /// Calls with equal request bytes that wait together are carried out once, for all of them. The execution starts
     /// after each of them has arrived, so nobody gets an older state than alone. Only for methods without side effects
     /// whose response is the same for everybody: the context is that of the first of them.
-    public static func coalesced<Reply: MessageEncoding<Response>>(
+    public static func coalesced(
         concurrency: Int = .max, maxCalls: Int = 1024, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
+        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Response
+    ) -> Handler {
+        together(concurrency, maxCalls, priority, maxRequestBytes, body)
+    }
+
+    /// The same with a response that is encoded already.
+    public static func coalesced(
+        concurrency: Int = .max, maxCalls: Int = 1024, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
+        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> EncodedMessage<Response>
+    ) -> Handler {
+        together(concurrency, maxCalls, priority, maxRequestBytes, body)
+    }
+
+    private static func together<Reply: MessageEncoding<Response>>(
+        _ concurrency: Int, _ maxCalls: Int, _ priority: CallPriority, _ maxRequestBytes: Int?,
         _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Reply
     ) -> Handler {
         let policy = DispatchPolicy(gather: .equalPayloads, concurrency: concurrency, maxCalls: maxCalls, priority: priority)
