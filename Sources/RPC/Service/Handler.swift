@@ -24,10 +24,10 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
         oneByOne(concurrency, priority, maxRequestBytes, body)
     }
 
-    /// The same with a response that is encoded already.
-    public static func unary(
+    /// The same with a response that is encoded in another way than as a message.
+    public static func unary<Reply: MessageEncoding<Response>>(
         concurrency: Int = .max, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
-        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> EncodedMessage<Response>
+        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Reply
     ) -> Handler {
         oneByOne(concurrency, priority, maxRequestBytes, body)
     }
@@ -89,10 +89,10 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
         together(concurrency, maxCalls, priority, maxRequestBytes, body)
     }
 
-    /// The same with a response that is encoded already.
-    public static func coalesced(
+    /// The same with a response that is encoded in another way than as a message.
+    public static func coalesced<Reply: MessageEncoding<Response>>(
         concurrency: Int = .max, maxCalls: Int = 1024, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
-        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> EncodedMessage<Response>
+        _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Reply
     ) -> Handler {
         together(concurrency, maxCalls, priority, maxRequestBytes, body)
     }
