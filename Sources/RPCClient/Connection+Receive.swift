@@ -5,10 +5,11 @@ import ZeroMQ
 
 /// What a connection does with what arrives.
 extension Connection {
-    mutating func receiveBurst(from socket: borrowing Socket) throws(ZeroMQError) {
+    /// Returns whether more may wait.
+    mutating func receiveBurst(from socket: borrowing Socket) throws(ZeroMQError) -> Bool {
         for _ in 0..<Self.burst {
             var outcome = try socket.receive(into: header)
-            if outcome == .wouldBlock { return }
+            if outcome == .wouldBlock { return false }
             let payload = Frame()
             var frames = 1
             while outcome == .more {
@@ -18,6 +19,7 @@ extension Connection {
             liveness.heard()
             if frames == 2 { accept(payload) }
         }
+        return true
     }
 
     /// A message that cannot be read is skipped: its call, if it was for one, ends by its deadline.

@@ -12,8 +12,10 @@ enum ConnectionCommand: Sendable {
 
 /// The thread behind one server of a channel: it owns the DEALER socket, and every try of a call from its posting to its outcome.
 ///
-/// libzmq is given only what can leave at once (ZMQ_IMMEDIATE): a call that would wait in its buffers could neither be timed
-/// out nor told apart from one that was sent. What was sent and not answered when the connection goes is ended as MAYBE.
+/// libzmq is given only what can leave at once, while there is a session: a call that would wait in its buffers could neither be timed
+/// out nor told apart from one that was sent. A socket serves one connection and goes with it. ZMQ_IMMEDIATE, which is made for this, is
+/// not used: with it, a connection that is lost while a message of two frames is read makes libzmq 4.3.4 abort the process
+/// (docs/decisions/a-socket-a-connection.md). What was sent and not answered when the connection goes is ended as MAYBE.
 /// What waits while the server takes no calls and another does is ended as unsent: the calling task takes it there.
 struct Connection: ~Copyable {
     let subchannel: Subchannel
@@ -98,11 +100,13 @@ struct Connection: ~Copyable {
         var connection = Connection(to: index, of: servers, name: name, configuration: configuration)
         var isStarted = false
         while !connection.isClosed {
+            let began = MonotonicTime.now
             do throws(ZeroMQError) {
                 try connection.connectAndServe {
                     if !isStarted { started.signal(nil) }
                     isStarted = true
                 }
+                try connection.pause(since: began)
             } catch {
                 guard isStarted else { return started.signal(error) }
                 // A socket call that cannot fail has failed: nothing can be said about what was sent.
@@ -111,10 +115,17 @@ struct Connection: ~Copyable {
         }
     }
 
-    /// Serves with a new socket until the channel is closed or the server was silent for too long.
+    /// A server that takes connections only to end them is not asked again without a pause.
+    private func pause(since began: MonotonicTime) throws(ZeroMQError) {
+        let rest = Int(Self.reconnectMilliseconds) - Int(clamping: MonotonicTime.now.microseconds(since: began) / 1000)
+        guard !isClosed, rest > 0 else { return }
+        var poller = Poller()
+        try poller.wait(milliseconds: rest)
+    }
+
+    /// Serves with a new socket until its connection is lost, the channel is closed, or the server was silent for too long.
     mutating func connectAndServe(didConnect: () -> Void) throws(ZeroMQError) {
         let socket = try Socket(.dealer)
-        try socket.set(.immediate, 1)
         try socket.set(.reconnectInterval, Self.reconnectMilliseconds)
         try socket.set(.connectTimeout, Self.connectMilliseconds)
         let monitorEndpoint = "inproc://orderwire-monitor-\(UInt64.random(in: .min ... .max))"
@@ -139,9 +150,11 @@ struct Connection: ~Copyable {
     /// Does what can be done without waiting; false where this socket is no longer of use.
     mutating func step(_ socket: borrowing Socket, _ monitor: borrowing ConnectionMonitor) throws(ZeroMQError) -> Bool {
         now = .now
-        while let event = try monitor.next() { note(event) }
+        while let event = try monitor.next() {
+            guard try note(event, of: socket) else { return false }
+        }
         if case .greeting(.due) = phase { try sayHello(on: socket) }
-        try receiveBurst(from: socket)
+        _ = try receiveBurst(from: socket)
         try obeyCommands(on: socket)
         if isClosed {
             if isGreeted { _ = try sendControl(.bye, on: socket) }
@@ -157,13 +170,19 @@ struct Connection: ~Copyable {
         return isAlive
     }
 
-    mutating func note(_ event: ConnectionEvents) {
+    /// False where the socket has lost its connection, and is of no more use: libzmq would connect it again and send what waits in it,
+    /// which nobody wants any more. What arrived before the end counts.
+    private mutating func note(_ event: ConnectionEvents, of socket: borrowing Socket) throws(ZeroMQError) -> Bool {
         if event == .handshakeSucceeded {
             phase = .greeting(.due)
-        } else if event == .disconnected {
-            phase = .connecting
-            endInFlight("the connection to \(endpoint) was lost")
+            return true
         }
+        // Never connected, or parted: nothing waits in it.
+        guard event == .disconnected, phase != .connecting else { return true }
+        while try receiveBurst(from: socket) {}
+        phase = .connecting
+        endInFlight("the connection to \(endpoint) was lost")
+        return false
     }
 
     // MARK: Commands

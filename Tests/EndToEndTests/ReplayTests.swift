@@ -10,8 +10,7 @@ extension EndToEnd {
                 let fixture = chinookFixturePath()
                 var server = try await ServerProcess.start(.embedded(folder: folder))
                 let shell = Shell(server)
-                let products = try await Program.run(["products", fixture], of: Program.chinookStore)
-                let imported = try await shell.run("products", "import", "-", input: products.output)
+                let imported = try await shell.run("products", "import", fixture, "--stock", "1000")
                 #expect(imported.output == "3503 inserted, 0 replaced, 0 refused\n", "\(imported.errors)")
 
                 let watcher = try await shell.start(

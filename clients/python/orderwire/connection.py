@@ -51,7 +51,6 @@ class Connection:
 
     def _open(self) -> None:
         self.socket = self.context.socket(zmq.DEALER)
-        self.socket.setsockopt(zmq.IMMEDIATE, 1)  # what cannot leave now stays with us
         self.socket.setsockopt(zmq.LINGER, 100)  # BYE may take a moment
         self.socket.setsockopt(zmq.RECONNECT_IVL, 20)
         self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
@@ -93,8 +92,11 @@ class Connection:
                 self._enter(State.GREETING, now)
                 self.hello_due, self.last_heard, self.ping_sent = now, now, 0.0
             elif event == zmq.EVENT_DISCONNECTED:
-                self._enter(State.NO_PEER, now)
-                self._lose("the connection was lost")
+                if self.state is not State.NO_PEER:
+                    # A socket serves one connection: libzmq would send what waits in it through the next one.
+                    self._lose("the connection was lost")
+                    self._reconnect()
+                    break
         self._by_time(now)
 
     def _enter(self, state: State, now: float) -> None:
