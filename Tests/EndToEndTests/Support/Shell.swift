@@ -41,7 +41,12 @@ enum JSON: Decodable, Equatable {
     case bool(Bool)
     case null
 
-    init(_ text: String) throws { self = try JSONDecoder().decode(JSON.self, from: Data(text.utf8)) }
+    init(_ text: String) throws {
+        do { self = try JSONDecoder().decode(JSON.self, from: Data(text.utf8)) } catch { throw NoJSON(text: text) }
+    }
+
+    /// Text that should have been JSON.
+    struct NoJSON: Error { var text: String }
 
     init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
