@@ -4,7 +4,7 @@ extension Socket {
     /// Options with an `int` value (zmq_setsockopt(3)).
     package enum IntegerOption: Sendable {
         case linger, handshakeInterval, sendHighWaterMark, receiveHighWaterMark
-        case routerMandatory, immediate, plainServer, zapEnforceDomain
+        case routerMandatory, plainServer, zapEnforceDomain
         case connectTimeout, reconnectInterval
         case tcpKeepalive, tcpKeepaliveIdle, tcpKeepaliveInterval, tcpKeepaliveCount, tcpMaxRetransmission
 
@@ -15,7 +15,6 @@ extension Socket {
             case .sendHighWaterMark: ZMQ_SNDHWM
             case .receiveHighWaterMark: ZMQ_RCVHWM
             case .routerMandatory: ZMQ_ROUTER_MANDATORY
-            case .immediate: ZMQ_IMMEDIATE
             case .plainServer: ZMQ_PLAIN_SERVER
             case .zapEnforceDomain: ORDERWIRE_ZMQ_ZAP_ENFORCE_DOMAIN
             case .connectTimeout: ZMQ_CONNECT_TIMEOUT

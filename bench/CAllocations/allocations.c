@@ -3,15 +3,23 @@
 #include <errno.h>
 #include <stddef.h>
 
+static __thread uint64_t count;
+
+uint64_t orderwire_allocations(void) { return count; }
+
+/* A sanitizer brings an allocator of its own, which must be the only one. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
+#ifndef SANITIZED
 /* glibc's own, by the names that do not change when a program brings others. */
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
 void *__libc_memalign(size_t, size_t);
-
-static __thread uint64_t count;
-
-uint64_t orderwire_allocations(void) { return count; }
 
 void *malloc(size_t size)
 {
@@ -44,3 +52,4 @@ int posix_memalign(void **memory, size_t alignment, size_t size)
     *memory = memalign(alignment, size);
     return *memory ? 0 : ENOMEM;
 }
+#endif
