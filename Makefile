@@ -1,5 +1,5 @@
 # What a person or CI runs. Everything sets up first; `make setup` alone does only that.
-.PHONY: help setup build test demo protos protos-check lint examples bench-echo bench-serve bench-overload bench-pages bench-queries \
+.PHONY: help setup build test demo protos protos-check lint examples bench-echo bench-serve bench-overload bench-pages bench-orders bench-queries \
   bench-predecessor fuzz tsan check-long clean
 .DEFAULT_GOAL := build
 
@@ -55,6 +55,12 @@ bench-pages: setup        ## ListProducts beside libmongoc in C: all different, 
 	$(SWIFT_BUILD) --product orderwire
 	@$(MAKE) -s -C bench/peers/list-products
 	@bench/pages/run
+
+bench-orders: setup       ## orders accepted, settled and notified, beside libmongoc in C
+	$(SWIFT_BUILD) --product bench-orders
+	$(SWIFT_BUILD) --product orderwire
+	@$(MAKE) -s -C bench/peers/orders
+	@bench/orders/run
 
 bench-queries: setup      ## every query shape at three sizes of the catalogue: keys, documents, time; the predecessor's beside it
 	$(SWIFT_BUILD) --product bench-queries

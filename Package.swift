@@ -114,6 +114,9 @@ let package = Package(
             name: "bench-pages", dependencies: ["BenchClosedLoop", "RPCClient", "ProtoRuntime", "ProtoShop"], path: "bench/pages", exclude: ["run"],
             swiftSettings: strict),
         .executableTarget(
+            name: "bench-orders", dependencies: ["BenchClosedLoop", "RPCClient", "ShopClient", "ProtoShop"], path: "bench/orders",
+            exclude: ["run", "measure.py"], swiftSettings: strict),
+        .executableTarget(
             name: "bench-queries", dependencies: ["BenchClosedLoop", "RPCClient", "ProtoShop"], path: "bench/queries/driver",
             swiftSettings: strict),
         .target(name: "CAllocations", path: "bench/CAllocations", publicHeadersPath: "."),

@@ -1,5 +1,4 @@
 import BenchClosedLoop
-import Glibc
 import ProtoRuntime
 import ProtoShop
 import RPC
@@ -72,20 +71,13 @@ final class Load: Sendable {
 
     /// The line of figures.
     func measure(_ channel: Channel, inFlight: Int, seconds: Double) async throws -> String {
-        let cpu = Self.cpuSeconds
+        let cpu = ProcessorTime.seconds
         let outcome = try await ClosedLoop(inFlight: inFlight, seconds: seconds).run {
             try await self.call(channel)
             self.calls.add(1, ordering: .relaxed)
         }
-        let each = (Self.cpuSeconds - cpu) * 1_000_000 / Double(max(1, self.calls.load(ordering: .relaxed)))
+        let each = (ProcessorTime.seconds - cpu) * 1_000_000 / Double(max(1, self.calls.load(ordering: .relaxed)))
         return "calls_per_s=\(outcome.callsPerSecond) p50_us=\(Int(outcome.microseconds(0.5)))"
             + " p99_us=\(Int(outcome.microseconds(0.99))) cpu_us=\((each * 10).rounded() / 10) calls=\(self.calls.load(ordering: .relaxed))"
-    }
-
-    private static var cpuSeconds: Double {
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-            + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1_000_000
     }
 }
