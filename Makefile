@@ -5,8 +5,6 @@
 
 SWIFT_BUILD := swift build -c release
 CACHE := $(or $(ORDERWIRE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/orderwire)
-# One test at a time: those that block a thread of the pool, of which there is one a core, would starve those with deadlines.
-SWIFT_TEST := swift test --disable-xctest --no-parallel
 
 setup:                    ## packages, Python tools, mongod, Chinook
 	@scripts/setup
@@ -15,7 +13,7 @@ build: setup              ## the release build
 	$(SWIFT_BUILD)
 
 test: setup               ## all tests
-	$(SWIFT_TEST)
+	@scripts/test
 
 demo: setup               ## a server, 3,503 products, 412 orders, their completions
 	$(SWIFT_BUILD) --product orderwire
@@ -79,7 +77,7 @@ tsan: setup               ## the runtime's tests under ThreadSanitizer
 	@scripts/test-threads
 
 check-long: setup tsan    ## the tests five times over with new random seeds, once in their long forms; TSan; more fuzzing
-	@set -e; ORDERWIRE_LONG=1 $(SWIFT_TEST); for round in 2 3 4 5; do $(SWIFT_TEST); done
+	@set -e; ORDERWIRE_LONG=1 scripts/test; for round in 2 3 4 5; do scripts/test; done
 	@fuzz/run 150
 
 clean:                    ## build folders; what was downloaded stays

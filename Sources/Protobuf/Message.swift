@@ -36,6 +36,8 @@ extension Message {
     public func serializedBytes() throws(EncodingError) -> [UInt8] {
         try Arena.withArena(limit: .max) { arena throws(EncodingError) in
             let packed = try PackedMessage(self, arena)
+            // An array without elements is one object for the whole process, which the initializer below writes its count into.
+            guard packed.size > 0 else { return [] }
             return [UInt8](unsafeUninitializedCapacity: packed.size) { buffer, count in
                 packed.write(to: UnsafeMutableRawBufferPointer(buffer))
                 count = packed.size

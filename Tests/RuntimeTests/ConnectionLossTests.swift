@@ -88,6 +88,38 @@ import ZeroMQ
         return probe.read(milliseconds: 200)?.isEmpty == true
     }
 
+    /// Connections that go while answers stream in, many times over: a loss is noticed anywhere between two frames, and libzmq must
+    /// not be brought to abort the process by it (docs/decisions/a-socket-a-connection.md).
+    @Test func connectionsAreLostInTheMidstOfAnswers() async throws {
+        let server = try RunningServer.start(EchoHandlers.plain)
+        defer { server.stop() }
+        let proxy = try TCPProxy(to: server.endpoint)
+        defer { proxy.stop() }
+        let channel = try Channel(to: proxy.endpoint, name: "tester", configuration: .patient)
+        defer { channel.close() }
+        let isOver = Shared(false)
+        let answered = Shared(0)
+        let callers = (0..<256).map { index in
+            Task {
+                var unexpected: [RPCError] = []
+                while !isOver.value {
+                    let error = await failure { () throws(RPCError) in _ = try await channel.echo("call \(index)", timeout: .seconds(20)) }
+                    if let error, error.reason != "CONNECTION_LOST" { unexpected.append(error) }
+                    if error == nil { answered.withLock { $0 += 1 } }
+                }
+                return unexpected
+            }
+        }
+        for _ in 0..<(Seeds.isLong ? 2_000 : 100) {
+            let before = answered.value
+            #expect(try await eventually { answered.value > before + 500 })
+            proxy.resetAll()
+        }
+        isOver.withLock { $0 = true }
+        for caller in callers { #expect(await caller.value == []) }
+        #expect(try await channel.echo("next", timeout: .seconds(10)) == "next")
+    }
+
     /// A server that is there and says nothing is found out by PING.
     @Test func aSilentServerIsFoundOut() async throws {
         let entered = Shared(0)
