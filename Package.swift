@@ -74,6 +74,7 @@ let package = Package(
             dependencies: [
                 "RPCServer", "ProtoShop", "MongoDB", "CLinux",
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

@@ -1,13 +1,16 @@
 public import RPC
 import ZeroMQ
 
-/// One event of a channel.
+/// One event of a channel, or a sign of life.
 public struct Event: Sendable {
-    /// Its number.
+    /// Its number; of a heartbeat, that of the event before it.
     public let sequence: Int64
-    /// The number of the event that was sent to this member before it, 0 for the first: another one than the last seen
-    /// means that something is missing.
+    /// The number of the event that was sent to this member before it, 0 for the first.
     public let previous: Int64
+    /// Whether an event that was sent before it did not arrive.
+    public let isAfterLoss: Bool
+    /// Whether it is no event, but says that there was none for a while.
+    public let isHeartbeat: Bool
     /// Epoch of the server that sent it.
     public let serverEpoch: UInt32
     /// What it says.
@@ -78,6 +81,7 @@ public final class EventStream: AsyncSequence, Sendable {
         _ = poller.add(socket)
         _ = poller.add(fileDescriptor: stop.fileDescriptor)
         let frame = Frame()
+        var last: Int64 = 0
         while stop.isEmpty {
             switch try socket.receive(into: frame) {
             case .wouldBlock:
@@ -87,23 +91,28 @@ public final class EventStream: AsyncSequence, Sendable {
                 // No event has a second frame: skip them all.
                 while try socket.receive(into: frame) == .more {}
             case .last:
-                if let event = event(in: frame) { continuation.yield(event) }
+                if let event = event(in: frame, after: last) {
+                    last = event.sequence
+                    continuation.yield(event)
+                }
             }
         }
     }
 
-    /// The event, or nil where the frame is another or cannot be read: then `previous` of the next one shows the gap.
-    private static func event(in frame: Frame) -> Event? {
+    /// The event, or nil where the frame is another or cannot be read: then `previous` of the next one shows the loss.
+    private static func event(in frame: Frame, after last: Int64) -> Event? {
         let header: FrameHeader
         do throws(FrameHeader.Defect) {
             header = try FrameHeader(frame.unsafeBytes)
         } catch {
             return nil
         }
-        guard header.type == .event else { return nil }
+        guard header.type == .event || header.type == .eventHeartbeat else { return nil }
         let start = FrameHeader.size + Int(header.extensionLength)
+        let previous = Int64(bitPattern: header.previousSequence)
         return Event(
-            sequence: Int64(bitPattern: header.id), previous: Int64(bitPattern: header.previousSequence),
-            serverEpoch: header.word24, payload: [UInt8](frame.unsafeBytes[start...]))
+            sequence: Int64(bitPattern: header.id), previous: previous, isAfterLoss: previous != last,
+            isHeartbeat: header.type == .eventHeartbeat, serverEpoch: header.word24,
+            payload: [UInt8](frame.unsafeBytes[start...]))
     }
 }

@@ -100,10 +100,27 @@ enum Limits {
     static let logPoll = Duration.milliseconds(75)
 
     // MARK: Notification
-    /// Events of a member that are not acknowledged yet. Then the notifier waits: the log in the database is the buffer.
-    static let notificationWindow = 4096
-    /// Unacknowledged events that left the socket this long ago are taken for lost with their connection, and sent again.
+    /// Completions that a member of a group holds without having acknowledged them: enough to keep it busy over the way there and
+    /// back at a hundred thousand a second, and less than a quarter of what its channel's pipe takes.
+    static let notificationWindow = 1024
+    /// Completions that one of several members holds at first: what a slow one keeps from the others for a while, and what a quick
+    /// one doubles with each way there and back.
+    static let firstShare = 16
+    /// Completions of a group that are read from the log before a member has room for them; then reading waits.
+    static let completionsReadAhead = 1024
+    /// A completion that is not acknowledged for this long goes to another member of its group.
     static let acknowledgementTimeout = Duration.seconds(15)
+    /// A member that has called nothing for this long is taken for stopped; clients of ours call once a second.
+    static let memberSilence = Duration.seconds(5)
+    /// How long a group stays with a server that does not renew it: what members wait, at most, when that one crashes and they find
+    /// another one.
+    static let groupLease = Duration.seconds(2)
+    /// How often servers renew their groups: three renewals may fail.
+    static let groupRenewal = Duration.milliseconds(500)
+    /// How often a group's mark is stored: what a killed server sends twice is what was acknowledged in this time, at least.
+    static let markInterval = Duration.milliseconds(250)
+    /// Numbers that a group has passed over, of other callers' orders, before its mark is stored for them alone.
+    static let passedBeforeStoring: Int64 = 10_000
     /// Settlement documents that are read at once: up to 1,000 rows each.
     static let logBatch = 4
     /// WaitOrder calls that are parked at once in a server.

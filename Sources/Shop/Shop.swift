@@ -58,7 +58,8 @@ package final class Shop: Sendable {
         let reader = OrderReader(orders: orders, settlements: settlements)
         let waiters = OrderWaiters(database: database, reader: reader)
         let notifier = Notifier(
-            database: database, settlements: settlements, groups: GroupStore(database: database.name), publisher: publisher)
+            database: database, settlements: settlements, groups: GroupStore(database: database.name), publisher: publisher,
+            server: configuration.serverName)
         let transaction = SettlementTransaction(
             leases: LeaseStore(database: database.name), orders: orders, stock: StockStore(database: database.name),
             settlements: settlements)

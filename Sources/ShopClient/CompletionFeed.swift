@@ -1,15 +1,17 @@
 public import ProtoShop
-import ProtoRuntime
 import Protobuf
 public import RPC
 import RPCClient
 import Synchronization
 
-/// The completions that a durable group gets, in order: pushed by the server, and looked up in its log where one is missing.
+/// The completions that a durable group gets, shared out among the feeds that are its members, wherever they run: each goes to one of
+/// them, in order where there is one.
 ///
-/// A completion is acknowledged when the next one is asked for, so what a consumer has not finished with comes again to the
-/// group's next member: delivery is at least once. The feed outlives lost connections and restarts of the server; it ends with
-/// an error where trying again cannot help, or where another subscriber took the group; and with the task that reads it.
+/// A completion is acknowledged when the next one is asked for, so what a consumer has not finished with comes again, to another member
+/// or to the group's next one: delivery is at least once. A slow or stopped consumer holds up nobody else: what it does not
+/// acknowledge in time goes to others. The feed outlives lost connections and restarts of the server, goes on at another one where
+/// its channel knows several, and hands out nothing twice that it was done with. It ends with an error where trying again cannot
+/// help; with the task that reads it; and when it is let go.
 public struct CompletionFeed: AsyncSequence, Sendable {
     public typealias Element = Orders.Completion
     public typealias Failure = RPCError
@@ -21,9 +23,14 @@ public struct CompletionFeed: AsyncSequence, Sendable {
     ///   - invoker: a channel to the server; its name is the identity that owns the group.
     ///   - group: name of the group, `Identity.grammar`. It is made where there is none yet.
     ///   - after: where a new group starts: completions with a larger sequence number, or from now on where it is -1.
-    public init(_ invoker: any CallInvoker, group: String, filter: Orders.CompletionFilter = .mine, after: Int64 = -1) {
+    ///   - skipsExpired: goes on after completions that were removed before the group got them. Otherwise the feed then ends with
+    ///     OUT_OF_RANGE, COMPLETIONS_EXPIRED.
+    public init(
+        _ invoker: any CallInvoker, group: String, filter: Orders.CompletionFilter = .mine, after: Int64 = -1,
+        skipsExpired: Bool = false
+    ) {
         self.invoker = invoker
-        self.subscription = .init(group: group, filter: filter, afterSequence: after)
+        self.subscription = .init(group: group, filter: filter, afterSequence: after, skipExpired: skipsExpired)
     }
 
     public func makeAsyncIterator() -> Iterator {
@@ -33,26 +40,19 @@ public struct CompletionFeed: AsyncSequence, Sendable {
     /// Reads the feed for one consumer.
     public struct Iterator: AsyncIteratorProtocol {
         private let client: Orders.OrderService.Client
-        private let runtime: Runtime.RuntimeService.Client
         private let subscription: Orders.SubscribeRequest
         private var membership: Membership?
-        /// Which server the membership is at: of several, only that one knows it.
-        private var server: String?
-        /// Epoch of that server.
-        private var epoch: UInt32 = 0
-        /// The last completion that was handed out, or that the group had dealt with before.
-        private var last: Int64 = 0
-        private var ready: ArraySlice<Orders.Completion> = []
-        private var unacknowledged: Int64?
+        private var memory = HandledCompletions()
+        /// What was handed out last, until the next one is asked for.
+        private var inHand: Int64?
+        /// Acknowledgements that no server has taken yet.
+        private var owed: [Int64] = []
 
         /// Between two tries to subscribe.
         private static let pause = Duration.milliseconds(200)
-        /// Completions that are looked up at once.
-        private static let pageSize: Int32 = 1000
 
         fileprivate init(invoker: any CallInvoker, subscription: Orders.SubscribeRequest) {
             self.client = Orders.OrderService.Client(invoker)
-            self.runtime = Runtime.RuntimeService.Client(invoker)
             self.subscription = subscription
         }
 
@@ -61,81 +61,74 @@ public struct CompletionFeed: AsyncSequence, Sendable {
         }
 
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(RPCError) -> Orders.Completion? {
-            if let sequence = unacknowledged {
-                await membership?.acknowledge(sequence)
-                unacknowledged = nil
-            }
+            await acknowledgeInHand()
             while !Task.isCancelled {
-                if let completion = ready.popFirst() {
-                    last = completion.sequence
-                    unacknowledged = completion.sequence
-                    return completion
-                }
                 do throws(RPCError) {
-                    try await receive()
+                    if let completion = try await receive() {
+                        inHand = completion.sequence
+                        return completion
+                    }
                 } catch {
                     guard error.isPassing else { throw error }
                     do { try await Task.sleep(for: Self.pause) } catch { break }
                 }
             }
-            await membership?.end()
+            await leave()
             return nil
         }
 
-        /// Waits for something to happen, and puts what it brought into `ready`.
-        nonisolated(nonsending) private mutating func receive() async throws(RPCError) {
+        /// Acknowledges what was handed out last, waits until the server has that, and leaves the group. A feed that is let go instead
+        /// leaves the group as well, and its last completion comes again.
+        public mutating func finish() async {
+            await acknowledgeInHand()
+            await leave()
+        }
+
+        nonisolated(nonsending) private mutating func acknowledgeInHand() async {
+            guard let sequence = inHand else { return }
+            inHand = nil
+            memory.insert(sequence)
+            if let membership {
+                memory.lowMark = await membership.acknowledge(sequence)
+            } else {
+                owed.append(sequence)
+            }
+        }
+
+        nonisolated(nonsending) private mutating func leave() async {
+            guard let left = membership else { return }
+            membership = nil
+            owed = await left.end()
+        }
+
+        /// Waits for something to happen. Returns the completion, if it was one to hand out.
+        nonisolated(nonsending) private mutating func receive() async throws(RPCError) -> Orders.Completion? {
             guard let current = membership else {
-                let place = Place()
-                epoch = try await runtime.stats(.init(), options: .init(onTimings: { place.endpoint = $0.endpoint })).serverEpoch
-                server = place.endpoint
-                let response = try await client.subscribe(subscription, options: .init(endpoint: server))
-                last = Swift.max(last, response.ackedSequence)
-                membership = try Membership(response, group: subscription.group, server: server, client: client)
-                return
+                try await subscribe()
+                return nil
             }
             switch await current.nextSignal() {
-            case .event(let event) where event.sequence <= last:
-                // Sent again, so its acknowledgement was lost.
-                await current.acknowledge(event.sequence)
-            case .event(let event) where event.previous > last:
-                ready = try await missed(through: event.sequence)
-            case .event(let event):
-                ready = [try Self.completion(of: event)]
-            case .ended:
-                // From a server that ended or is away the group is ours to take again; from this one it was taken.
-                let isTaken = try await isServerThere()
-                await current.end()
-                membership = nil
-                if isTaken { throw Self.taken }
+            // The server knows what is missing, and sends it again to the next membership.
+            case .ended: await leave()
+            case .event(let event) where event.isAfterLoss: await leave()
+            case .event(let event) where event.isHeartbeat: break
+            case .event(let event) where memory.contains(event.sequence):
+                // Sent again, so its acknowledgement was lost, or came too late.
+                _ = await current.acknowledge(event.sequence)
+            case .event(let event): return try Self.completion(of: event)
             }
+            return nil
         }
 
-        /// Whether the server that the membership is at can be reached, and has not been restarted.
-        nonisolated(nonsending) private func isServerThere() async throws(RPCError) -> Bool {
-            do throws(RPCError) {
-                return try await runtime.stats(.init(), options: .init(endpoint: server)).serverEpoch == epoch
-            } catch {
-                guard error.code == .unavailable else { throw error }
-                return false
-            }
+        nonisolated(nonsending) private mutating func subscribe() async throws(RPCError) {
+            // Of several servers, only the one that answers knows the membership.
+            let place = Place()
+            let response = try await client.subscribe(subscription, options: .init(onTimings: { place.endpoint = $0.endpoint }))
+            memory.lowMark = response.ackedSequence
+            membership = try Membership(
+                response, group: subscription.group, server: place.endpoint, client: client, owed: owed)
+            owed = []
         }
-
-        /// What the log holds after the last completion, up to a sequence number.
-        nonisolated(nonsending) private func missed(through end: Int64) async throws(RPCError) -> ArraySlice<Orders.Completion> {
-            var found: [Orders.Completion] = []
-            var position = last
-            while position < end {
-                let page = try await client.listCompletions(
-                    .init(afterSequence: position, filter: subscription.filter, maxCount: Self.pageSize))
-                found += page.completions.filter { $0.sequence <= end }
-                guard page.lastSequence > position else { break }
-                position = page.lastSequence
-            }
-            return found[...]
-        }
-
-        private static let taken = RPCError(
-            .aborted, reason: "MEMBERSHIP_TAKEN", "another subscriber became the member of this group; a group has one at a time")
 
         private static func completion(of event: Event) throws(RPCError) -> Orders.Completion {
             do throws(DecodingError) {
@@ -146,6 +139,31 @@ public struct CompletionFeed: AsyncSequence, Sendable {
             }
         }
     }
+}
+
+/// The completions that a feed is done with, as far as they can come again.
+private struct HandledCompletions {
+    /// Everything up to here is acknowledged, by whatever member: it cannot come any more, unless a server lost the mark.
+    var lowMark: Int64 = 0 {
+        didSet { lowMark = max(lowMark, oldValue) }
+    }
+
+    private var above: Set<Int64> = []
+    private var tidyAt = HandledCompletions.fewest
+
+    /// Not tidied up below this number.
+    private static let fewest = 1024
+    /// More are forgotten: a member that holds up the mark for so long costs others repetitions, not memory.
+    private static let most = 1_000_000
+
+    mutating func insert(_ sequence: Int64) {
+        above.insert(sequence)
+        guard above.count >= tidyAt else { return }
+        above = above.count > Self.most ? [] : above.filter { $0 > lowMark }
+        tidyAt = max(Self.fewest, 2 * above.count)
+    }
+
+    func contains(_ sequence: Int64) -> Bool { sequence <= lowMark || above.contains(sequence) }
 }
 
 /// Takes the answer to where a call went.
@@ -161,7 +179,8 @@ private final class Place: Sendable {
 extension RPCError {
     /// Whether trying again can help.
     var isPassing: Bool {
-        // A channel that its owner has closed stays closed.
-        reason != "CHANNEL_CLOSED" && [.unavailable, .deadlineExceeded, .resourceExhausted, .cancelled].contains(code)
+        // A channel that its owner has closed stays closed. A group is at one server, which may be the next one that is asked.
+        reason != "CHANNEL_CLOSED"
+            && ([.unavailable, .deadlineExceeded, .resourceExhausted, .cancelled].contains(code) || reason == "GROUP_ELSEWHERE")
     }
 }

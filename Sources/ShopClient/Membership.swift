@@ -5,7 +5,8 @@ import RPCClient
 /// One membership of a group: its event channel, its acknowledgements, and a watch over whether the server still knows it.
 ///
 /// An event channel that goes silent looks like one with nothing to say. So the membership asks now and then, with an
-/// acknowledgement that may be empty, and ends when the server does not know it any more, as after a restart, or is away.
+/// acknowledgement that may be empty, which also tells the server that this side lives. It ends when the server does not know it
+/// any more, as after a restart, or is away, or its channel has no more heartbeats. Letting go of it leaves the group.
 actor Membership {
     enum Signal: Sendable {
         case event(Event)
@@ -21,24 +22,39 @@ actor Membership {
     private let signals: AsyncStream<Signal>
     private let continuation: AsyncStream<Signal>.Continuation
     private var tasks: [Task<Void, Never>] = []
-    private var waiting: [Int64] = []
-    private var isSending = false
+    private var waiting: [Int64]
+    private var lowMark: Int64
+    private var sending: Task<Void, Never>?
+    /// When the channel was last heard from; nil before its first heartbeat, as servers need not send any.
+    private var heartbeatAt: MonotonicTime?
 
     /// The API's limit for one call.
     private static let mostInACall = 10_000
-    /// Between two questions whether the membership is alive: what a restart of the server costs a subscriber at most.
+    /// Between two signs of life: what a restart of the server costs a subscriber at most.
     private static let interval = Duration.seconds(1)
+    /// A channel that had heartbeats and has been without for so long is dead, whatever TCP believes.
+    private static let silence = Duration.seconds(5)
 
-    /// - Parameter server: the one of several that knows it.
+    /// - Parameters:
+    ///   - server: the one of several that knows it.
+    ///   - owed: acknowledgements of events that came through a former membership.
     init(
-        _ response: Orders.SubscribeResponse, group: String, server: String?, client: Orders.OrderService.Client
+        _ response: Orders.SubscribeResponse, group: String, server: String?, client: Orders.OrderService.Client, owed: [Int64]
     ) throws(RPCError) {
         self.client = client
         self.group = group
         self.memberID = response.memberId
         self.options = CallOptions(endpoint: server)
+        waiting = owed
+        lowMark = response.ackedSequence
         (signals, continuation) = AsyncStream.makeStream(of: Signal.self)
         stream = try EventStream(endpoint: response.endpoint, memberID: response.memberId, token: response.token)
+    }
+
+    deinit {
+        for task in tasks { task.cancel() }
+        stream.close()
+        continuation.finish()
     }
 
     /// The next thing that happens. For one reader.
@@ -50,48 +66,71 @@ actor Membership {
 
     private func start() {
         guard tasks.isEmpty else { return }
+        // They do not keep it: who forgets a membership has left the group.
         tasks = [
-            Task { [stream, continuation] in
-                for await event in stream { continuation.yield(.event(event)) }
+            Task { [stream, weak self] in
+                for await event in stream { await self?.take(event) }
             },
-            Task {
+            Task { [weak self] in
                 while !Task.isCancelled {
                     do { try await Task.sleep(for: Self.interval) } catch { return }
-                    await send()
+                    await self?.showLife()
                 }
             },
         ]
     }
 
-    /// Takes a sequence number and returns at once. While a call is on its way, more of them gather for the next one.
-    func acknowledge(_ sequence: Int64) {
-        waiting.append(sequence)
-        if !isSending { Task { await send() } }
+    private func take(_ event: Event) {
+        if event.isHeartbeat || heartbeatAt != nil { heartbeatAt = .now }
+        continuation.yield(.event(event))
     }
 
-    /// Sends what waits, or an empty acknowledgement where nothing does. Losing one does no harm: the event is sent again.
-    private func send() async {
-        if isSending { return }
-        isSending = true
+    private func showLife() {
+        if let heartbeatAt, heartbeatAt.advanced(by: Self.silence) <= .now { continuation.yield(.ended) }
+        send()
+    }
+
+    /// Takes a sequence number and returns at once, with the group's low mark as far as it is known. While a call is on its way, more
+    /// of them gather for the next one.
+    func acknowledge(_ sequence: Int64) -> Int64 {
+        waiting.append(sequence)
+        send()
+        return lowMark
+    }
+
+    /// Sends what waits, or an empty acknowledgement where nothing does, unless it is being done.
+    private func send() {
+        if sending == nil { sending = Task { await sendAll() } }
+    }
+
+    private func sendAll() async {
         repeat {
             let sequences = Array(waiting.prefix(Self.mostInACall))
             waiting.removeFirst(sequences.count)
             do throws(RPCError) {
-                _ = try await client.ackCompletions(.init(group: group, memberId: memberID, sequences: sequences), options: options)
+                let response = try await client.ackCompletions(
+                    .init(group: group, memberId: memberID, sequences: sequences), options: options)
+                lowMark = max(lowMark, response.ackedSequence)
             } catch {
+                waiting.insert(contentsOf: sequences, at: 0)
                 // Where the server is away, another may be there.
                 if !error.isPassing || error.reason == "SERVER_UNREACHABLE" { continuation.yield(.ended) }
                 break
             }
         } while !waiting.isEmpty
-        isSending = false
+        sending = nil
     }
 
-    /// Acknowledges what waits, and closes the channel.
-    func end() async {
+    /// Acknowledges what waits, and closes the channel. Returns what the server did not take.
+    func end() async -> [Int64] {
         for task in tasks { task.cancel() }
-        if !waiting.isEmpty { await send() }
+        await sending?.value
+        if !waiting.isEmpty {
+            send()
+            await sending?.value
+        }
         stream.close()
         continuation.finish()
+        return waiting
     }
 }

@@ -107,6 +107,14 @@ package struct Socket: ~Copyable {
         }
     }
 
+    /// Whether a frame could be sent now: there is a peer, and room in its pipe.
+    package func isWritable() throws(ZeroMQError) -> Bool {
+        var events: Int32 = 0
+        var count = MemoryLayout<Int32>.size
+        if zmq_getsockopt(handle, ZMQ_EVENTS, &events, &count) != 0 { throw .last("read events") }
+        return events & ZMQ_POLLOUT != 0
+    }
+
     /// What was there to receive.
     package enum ReceiveOutcome: Equatable, Sendable {
         /// Nothing.

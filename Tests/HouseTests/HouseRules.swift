@@ -40,7 +40,7 @@ enum HouseRules {
     static let packages: [String: Set<String>] = [
         "RPCServer": ["Logging", "DequeModule", "HeapModule"],
         "RPCClient": ["DequeModule", "HeapModule"],
-        "Shop": ["Logging", "Crypto"],
+        "Shop": ["Logging", "Crypto", "DequeModule"],
         "orderwire": ["Logging", "ArgumentParser", "ChinookData"],
     ]
 

@@ -27,7 +27,7 @@ import ZeroMQ
         try await withThrowingTaskGroup(of: [Event].self) { group in
             group.addTask {
                 var events: [Event] = []
-                for await event in stream {
+                for await event in stream where !event.isHeartbeat {
                     events.append(event)
                     if events.count == count { break }
                 }
@@ -87,6 +87,61 @@ import ZeroMQ
         }
         #expect(outcome == .last)
         #expect(bytes == FrameHeader.event(sequence: 1, previous: 0, epoch: 7).bytes + [1, 2, 3])
+        withExtendedLifetime(leases) {}
+    }
+
+    /// Who is sent nothing for a while hears that nothing is missing; and what did not arrive shows, in the next event or, where none
+    /// comes, in the next heartbeat.
+    @Test func aLossShows() async throws {
+        let (range, leases) = Self.ports(1)
+        let publisher = EventPublisher(endpoints: EventEndpoints(ports: range), epoch: 7, heartbeatInterval: .milliseconds(50))
+        defer { publisher.close() }
+        let endpoint = try publisher.open(member: "m", token: "secret")
+        func stream() throws -> EventStream { try EventStream(endpoint: endpoint, memberID: "m", token: "secret") }
+        /// The first event that `isWanted`.
+        func first(of stream: EventStream, _ isWanted: @escaping @Sendable (Event) -> Bool) async -> Event? {
+            for await event in stream where isWanted(event) { return event }
+            return nil
+        }
+        let one = try stream()
+        let silent = await first(of: one) { $0.isHeartbeat }
+        #expect(silent?.sequence == 0 && silent?.isAfterLoss == false && silent?.serverEpoch == 7)
+        #expect(publisher.publish(to: "m", sequence: 4, payload: []))
+        let four = await first(of: one) { !$0.isHeartbeat }
+        #expect(four?.sequence == 4 && four?.isAfterLoss == false)
+        let quiet = await first(of: one) { $0.isHeartbeat }
+        #expect(quiet?.sequence == 4 && quiet?.isAfterLoss == false)
+        one.close()
+        // Another stream of the same member has missed it.
+        let other = try stream()
+        defer { other.close() }
+        let late = await first(of: other) { _ in true }
+        #expect(late?.isHeartbeat == true && late?.sequence == 4 && late?.isAfterLoss == true)
+        #expect(publisher.publish(to: "m", sequence: 9, payload: []))
+        let nine = await first(of: other) { !$0.isHeartbeat }
+        #expect(nine?.sequence == 9 && nine?.previous == 4 && nine?.isAfterLoss == false)
+        withExtendedLifetime(leases) {}
+    }
+
+    /// Whoever opens a channel learns when its member comes and when it has gone; strangers at the door are neither.
+    @Test func comingAndGoingIsTold() async throws {
+        let (range, leases) = Self.ports(1)
+        let publisher = publisher(range)
+        defer { publisher.close() }
+        let told = Shared<[Bool]>([])
+        let endpoint = try publisher.open(member: "m", token: "secret") { isConnected in told.withLock { $0.append(isConnected) } }
+        let stranger = try EventStream(endpoint: endpoint, memberID: "m", token: "guess")
+        let member = try EventStream(endpoint: endpoint, memberID: "m", token: "secret")
+        #expect(try await eventually { told.value == [true] })
+        stranger.close()
+        for sequence in 1...100 { #expect(publisher.publish(to: "m", sequence: Int64(sequence), payload: [])) }
+        #expect(try await events(100, of: member).count == 100)
+        #expect(told.value == [true])
+        member.close()
+        #expect(try await eventually { told.value == [true, false] })
+        let again = try EventStream(endpoint: endpoint, memberID: "m", token: "secret")
+        defer { again.close() }
+        #expect(try await eventually { told.value == [true, false, true] })
         withExtendedLifetime(leases) {}
     }
 

@@ -29,6 +29,8 @@ final class RunningShop: Sendable {
         appName = "shop_\(OpaqueID.make())"
         var configuration = configuration
         configuration.database = database
+        // Of two on one database each has its own.
+        if configuration.serverName == ShopConfiguration().serverName { configuration.serverName = appName }
         var logger = Logger(label: "shop")
         logger.logLevel = .critical
         calls = try ClientPool(uri: mongod.uri, appName: appName, timeouts: .calls)

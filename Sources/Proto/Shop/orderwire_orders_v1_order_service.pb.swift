@@ -463,6 +463,8 @@ extension Orders {
         public var filter: Orders.CompletionFilter = Orders.CompletionFilter()
         /// Where a new group starts: completions after this sequence number. -1: from now on.
         public var afterSequence: Int64 = 0
+        /// Where completions that the group has not got are expired, go on after them instead of failing.
+        public var skipExpired: Bool = false
 
         /// The message with every field at its default.
         public init() {}
@@ -471,11 +473,13 @@ extension Orders {
         public init(
             group: String = "",
             filter: Orders.CompletionFilter = Orders.CompletionFilter(),
-            afterSequence: Int64 = 0
+            afterSequence: Int64 = 0,
+            skipExpired: Bool = false
         ) {
             self.group = group
             self.filter = filter
             self.afterSequence = afterSequence
+            self.skipExpired = skipExpired
         }
     }
 }
@@ -493,6 +497,7 @@ extension Orders.SubscribeRequest {
         self.group = CValue.string(c.pointee.group)
         self.filter = Orders.CompletionFilter(rawValue: Int32(truncatingIfNeeded: c.pointee.filter.rawValue))
         self.afterSequence = c.pointee.after_sequence
+        self.skipExpired = c.pointee.skip_expired != 0
     }
 
     /// Fills the C struct of this message's type.
@@ -502,6 +507,7 @@ extension Orders.SubscribeRequest {
         c.pointee.group = try arena.string(self.group, "group")
         c.pointee.filter = .init(rawValue: .init(truncatingIfNeeded: self.filter.rawValue))
         c.pointee.after_sequence = self.afterSequence
+        c.pointee.skip_expired = self.skipExpired ? 1 : 0
     }
 }
 
@@ -520,6 +526,11 @@ extension MessageField where Body == Orders.SubscribeRequest, Value == Int64 {
     public static var afterSequence: Self { Self(3, "after_sequence", .varint) }
 }
 
+extension MessageField where Body == Orders.SubscribeRequest, Value == Bool {
+    /// Where completions that the group has not got are expired, go on after them instead of failing.
+    public static var skipExpired: Self { Self(4, "skip_expired", .varint) }
+}
+
 extension Orders {
     /// SubscribeResponse tells where the events are.
     public struct SubscribeResponse: Message {
@@ -527,9 +538,9 @@ extension Orders {
         public var endpoint: String = ""
         /// Password of the PLAIN login on that socket; the user name is member_id.
         public var token: String = ""
-        /// Id of this membership. A later Subscribe to the group ends it.
+        /// Id of this membership. It ends with the connection of the PULL socket, and when no AckCompletions has come for 5 s.
         public var memberId: String = ""
-        /// Everything up to this sequence number is acknowledged already.
+        /// Everything up to this sequence number is acknowledged already, by any member.
         public var ackedSequence: Int64 = 0
 
         /// The message with every field at its default.
@@ -582,23 +593,23 @@ extension MessageField where Body == Orders.SubscribeResponse, Value == String {
     public static var endpoint: Self { Self(1, "endpoint", .delimited) }
     /// Password of the PLAIN login on that socket; the user name is member_id.
     public static var token: Self { Self(2, "token", .delimited) }
-    /// Id of this membership. A later Subscribe to the group ends it.
+    /// Id of this membership. It ends with the connection of the PULL socket, and when no AckCompletions has come for 5 s.
     public static var memberId: Self { Self(3, "member_id", .delimited) }
 }
 
 extension MessageField where Body == Orders.SubscribeResponse, Value == Int64 {
-    /// Everything up to this sequence number is acknowledged already.
+    /// Everything up to this sequence number is acknowledged already, by any member.
     public static var ackedSequence: Self { Self(4, "acked_sequence", .varint) }
 }
 
 extension Orders {
-    /// AckCompletionsRequest acknowledges events.
+    /// AckCompletionsRequest acknowledges events. To be sent once a second, and empty where there is nothing to acknowledge.
     public struct AckCompletionsRequest: Message {
         /// Name of the group.
         public var group: String = ""
-        /// Membership the events came through.
+        /// The caller's present membership. Events that came through a former one are acknowledged through it, too.
         public var memberId: String = ""
-        /// Sequence numbers, at most 10,000, in any order.
+        /// Sequence numbers, at most 10,000, in any order. Repeated ones, and such that nobody was sent, do no harm.
         public var sequences: [Int64] = []
 
         /// The message with every field at its default.
@@ -648,14 +659,14 @@ extension Orders.AckCompletionsRequest {
 extension MessageField where Body == Orders.AckCompletionsRequest, Value == String {
     /// Name of the group.
     public static var group: Self { Self(1, "group", .delimited) }
-    /// Membership the events came through.
+    /// The caller's present membership. Events that came through a former one are acknowledged through it, too.
     public static var memberId: Self { Self(2, "member_id", .delimited) }
 }
 
 extension Orders {
     /// AckCompletionsResponse says how far the group has come.
     public struct AckCompletionsResponse: Message {
-        /// Everything up to this sequence number is acknowledged. Output only.
+        /// Everything up to this sequence number is acknowledged, by any member. Output only.
         public var ackedSequence: Int64 = 0
 
         /// The message with every field at its default.
@@ -692,7 +703,7 @@ extension Orders.AckCompletionsResponse {
 }
 
 extension MessageField where Body == Orders.AckCompletionsResponse, Value == Int64 {
-    /// Everything up to this sequence number is acknowledged. Output only.
+    /// Everything up to this sequence number is acknowledged, by any member. Output only.
     public static var ackedSequence: Self { Self(1, "acked_sequence", .varint) }
 }
 
@@ -705,6 +716,8 @@ extension Orders {
         public var filter: Orders.CompletionFilter = Orders.CompletionFilter()
         /// Most completions to return; 0 means 100, more than 1,000 means 1,000, less than 0 is refused.
         public var maxCount: Int32 = 0
+        /// Where completions after that number are expired, return those after them instead of failing.
+        public var skipExpired: Bool = false
 
         /// The message with every field at its default.
         public init() {}
@@ -713,11 +726,13 @@ extension Orders {
         public init(
             afterSequence: Int64 = 0,
             filter: Orders.CompletionFilter = Orders.CompletionFilter(),
-            maxCount: Int32 = 0
+            maxCount: Int32 = 0,
+            skipExpired: Bool = false
         ) {
             self.afterSequence = afterSequence
             self.filter = filter
             self.maxCount = maxCount
+            self.skipExpired = skipExpired
         }
     }
 }
@@ -735,6 +750,7 @@ extension Orders.ListCompletionsRequest {
         self.afterSequence = c.pointee.after_sequence
         self.filter = Orders.CompletionFilter(rawValue: Int32(truncatingIfNeeded: c.pointee.filter.rawValue))
         self.maxCount = c.pointee.max_count
+        self.skipExpired = c.pointee.skip_expired != 0
     }
 
     /// Fills the C struct of this message's type.
@@ -744,6 +760,7 @@ extension Orders.ListCompletionsRequest {
         c.pointee.after_sequence = self.afterSequence
         c.pointee.filter = .init(rawValue: .init(truncatingIfNeeded: self.filter.rawValue))
         c.pointee.max_count = self.maxCount
+        c.pointee.skip_expired = self.skipExpired ? 1 : 0
     }
 }
 
@@ -760,6 +777,11 @@ extension MessageField where Body == Orders.ListCompletionsRequest, Value == Ord
 extension MessageField where Body == Orders.ListCompletionsRequest, Value == Int32 {
     /// Most completions to return; 0 means 100, more than 1,000 means 1,000, less than 0 is refused.
     public static var maxCount: Self { Self(3, "max_count", .varint) }
+}
+
+extension MessageField where Body == Orders.ListCompletionsRequest, Value == Bool {
+    /// Where completions after that number are expired, return those after them instead of failing.
+    public static var skipExpired: Self { Self(4, "skip_expired", .varint) }
 }
 
 extension Orders {
@@ -843,11 +865,12 @@ extension Orders {
         public static let cancelOrder = MethodDescriptor<Orders.CancelOrderRequest, Orders.CancelOrderResponse>(
             "orderwire.orders.v1.OrderService/CancelOrder", idempotency: .idempotent)
 
-        /// Subscribe makes the caller the member of a durable group and opens its event channel.
+        /// Subscribe makes the caller a member of a durable group and opens its event channel. The group's completions are shared out among
+        /// its members, each to one of them.
         public static let subscribe = MethodDescriptor<Orders.SubscribeRequest, Orders.SubscribeResponse>(
             "orderwire.orders.v1.OrderService/Subscribe", idempotency: .idempotent)
 
-        /// AckCompletions says which completions were dealt with, so that they are not sent again.
+        /// AckCompletions says which completions were dealt with, so that they are not sent again, and that the member lives.
         public static let ackCompletions = MethodDescriptor<Orders.AckCompletionsRequest, Orders.AckCompletionsResponse>(
             "orderwire.orders.v1.OrderService/AckCompletions", idempotency: .idempotent)
 
@@ -896,14 +919,15 @@ extension Orders {
                 try await invoker.call(OrderService.cancelOrder, request, options: options)
             }
 
-            /// Subscribe makes the caller the member of a durable group and opens its event channel.
+            /// Subscribe makes the caller a member of a durable group and opens its event channel. The group's completions are shared out among
+            /// its members, each to one of them.
             public func subscribe(
                 _ request: Orders.SubscribeRequest, options: CallOptions = .init()
             ) async throws(RPCError) -> Orders.SubscribeResponse {
                 try await invoker.call(OrderService.subscribe, request, options: options)
             }
 
-            /// AckCompletions says which completions were dealt with, so that they are not sent again.
+            /// AckCompletions says which completions were dealt with, so that they are not sent again, and that the member lives.
             public func ackCompletions(
                 _ request: Orders.AckCompletionsRequest, options: CallOptions = .init()
             ) async throws(RPCError) -> Orders.AckCompletionsResponse {
@@ -929,9 +953,10 @@ extension Orders {
             /// CancelOrder asks that an order of the caller be cancelled instead of fulfilled, and returns it as soon as it is final. One that
             /// was decided before is FAILED_PRECONDITION, but for one that was cancelled before.
             var cancelOrder: Handler<Orders.CancelOrderRequest, Orders.CancelOrderResponse> { get }
-            /// Subscribe makes the caller the member of a durable group and opens its event channel.
+            /// Subscribe makes the caller a member of a durable group and opens its event channel. The group's completions are shared out among
+            /// its members, each to one of them.
             var subscribe: Handler<Orders.SubscribeRequest, Orders.SubscribeResponse> { get }
-            /// AckCompletions says which completions were dealt with, so that they are not sent again.
+            /// AckCompletions says which completions were dealt with, so that they are not sent again, and that the member lives.
             var ackCompletions: Handler<Orders.AckCompletionsRequest, Orders.AckCompletionsResponse> { get }
             /// ListCompletions returns completions after a sequence number: the way to catch up without a channel.
             var listCompletions: Handler<Orders.ListCompletionsRequest, Orders.ListCompletionsResponse> { get }
@@ -1055,84 +1080,93 @@ private let protoFiles = [
             ZGVyUmVxdWVzdBIOCgJpZBgBIAEoCVICaWQSNgoJd2FpdF90aW1lGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uUgh3\
             YWl0VGltZSJFChFXYWl0T3JkZXJSZXNwb25zZRIwCgVvcmRlchgBIAEoCzIaLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJSBW9y\
             ZGVyIiQKEkNhbmNlbE9yZGVyUmVxdWVzdBIOCgJpZBgBIAEoCVICaWQiRwoTQ2FuY2VsT3JkZXJSZXNwb25zZRIwCgVvcmRlchgB\
-            IAEoCzIaLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJSBW9yZGVyIo4BChBTdWJzY3JpYmVSZXF1ZXN0EhQKBWdyb3VwGAEgASgJ\
+            IAEoCzIaLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJSBW9yZGVyIrEBChBTdWJzY3JpYmVSZXF1ZXN0EhQKBWdyb3VwGAEgASgJ\
             UgVncm91cBI9CgZmaWx0ZXIYAiABKA4yJS5vcmRlcndpcmUub3JkZXJzLnYxLkNvbXBsZXRpb25GaWx0ZXJSBmZpbHRlchIlCg5h\
-            ZnRlcl9zZXF1ZW5jZRgDIAEoA1INYWZ0ZXJTZXF1ZW5jZSKJAQoRU3Vic2NyaWJlUmVzcG9uc2USGgoIZW5kcG9pbnQYASABKAlS\
-            CGVuZHBvaW50EhQKBXRva2VuGAIgASgJUgV0b2tlbhIbCgltZW1iZXJfaWQYAyABKAlSCG1lbWJlcklkEiUKDmFja2VkX3NlcXVl\
-            bmNlGAQgASgDUg1hY2tlZFNlcXVlbmNlImgKFUFja0NvbXBsZXRpb25zUmVxdWVzdBIUCgVncm91cBgBIAEoCVIFZ3JvdXASGwoJ\
-            bWVtYmVyX2lkGAIgASgJUghtZW1iZXJJZBIcCglzZXF1ZW5jZXMYAyADKANSCXNlcXVlbmNlcyI/ChZBY2tDb21wbGV0aW9uc1Jl\
-            c3BvbnNlEiUKDmFja2VkX3NlcXVlbmNlGAEgASgDUg1hY2tlZFNlcXVlbmNlIpsBChZMaXN0Q29tcGxldGlvbnNSZXF1ZXN0EiUK\
-            DmFmdGVyX3NlcXVlbmNlGAEgASgDUg1hZnRlclNlcXVlbmNlEj0KBmZpbHRlchgCIAEoDjIlLm9yZGVyd2lyZS5vcmRlcnMudjEu\
-            Q29tcGxldGlvbkZpbHRlclIGZmlsdGVyEhsKCW1heF9jb3VudBgDIAEoBVIIbWF4Q291bnQigQEKF0xpc3RDb21wbGV0aW9uc1Jl\
-            c3BvbnNlEkEKC2NvbXBsZXRpb25zGAEgAygLMh8ub3JkZXJ3aXJlLm9yZGVycy52MS5Db21wbGV0aW9uUgtjb21wbGV0aW9ucxIj\
-            Cg1sYXN0X3NlcXVlbmNlGAIgASgDUgxsYXN0U2VxdWVuY2UqbAoQQ29tcGxldGlvbkZpbHRlchIhCh1DT01QTEVUSU9OX0ZJTFRF\
-            Ul9VTlNQRUNJRklFRBAAEhoKFkNPTVBMRVRJT05fRklMVEVSX01JTkUQARIZChVDT01QTEVUSU9OX0ZJTFRFUl9BTEwQAjLfBQoM\
-            T3JkZXJTZXJ2aWNlEmUKC1N1Ym1pdE9yZGVyEicub3JkZXJ3aXJlLm9yZGVycy52MS5TdWJtaXRPcmRlclJlcXVlc3QaKC5vcmRl\
-            cndpcmUub3JkZXJzLnYxLlN1Ym1pdE9yZGVyUmVzcG9uc2UiA5ACAhJcCghHZXRPcmRlchIkLm9yZGVyd2lyZS5vcmRlcnMudjEu\
-            R2V0T3JkZXJSZXF1ZXN0GiUub3JkZXJ3aXJlLm9yZGVycy52MS5HZXRPcmRlclJlc3BvbnNlIgOQAgESXwoJV2FpdE9yZGVyEiUu\
-            b3JkZXJ3aXJlLm9yZGVycy52MS5XYWl0T3JkZXJSZXF1ZXN0GiYub3JkZXJ3aXJlLm9yZGVycy52MS5XYWl0T3JkZXJSZXNwb25z\
-            ZSIDkAIBEmUKC0NhbmNlbE9yZGVyEicub3JkZXJ3aXJlLm9yZGVycy52MS5DYW5jZWxPcmRlclJlcXVlc3QaKC5vcmRlcndpcmUu\
-            b3JkZXJzLnYxLkNhbmNlbE9yZGVyUmVzcG9uc2UiA5ACAhJfCglTdWJzY3JpYmUSJS5vcmRlcndpcmUub3JkZXJzLnYxLlN1YnNj\
-            cmliZVJlcXVlc3QaJi5vcmRlcndpcmUub3JkZXJzLnYxLlN1YnNjcmliZVJlc3BvbnNlIgOQAgISbgoOQWNrQ29tcGxldGlvbnMS\
-            Ki5vcmRlcndpcmUub3JkZXJzLnYxLkFja0NvbXBsZXRpb25zUmVxdWVzdBorLm9yZGVyd2lyZS5vcmRlcnMudjEuQWNrQ29tcGxl\
-            dGlvbnNSZXNwb25zZSIDkAICEnEKD0xpc3RDb21wbGV0aW9ucxIrLm9yZGVyd2lyZS5vcmRlcnMudjEuTGlzdENvbXBsZXRpb25z\
-            UmVxdWVzdBosLm9yZGVyd2lyZS5vcmRlcnMudjEuTGlzdENvbXBsZXRpb25zUmVzcG9uc2UiA5ACAUqmIQpRCgEMEgMBABIaRyBT\
-            dWJtaXR0aW5nIG9yZGVycywgZm9sbG93aW5nIHRoZW0sIGFuZCBiZWluZyB0b2xkIHdoZW4gdGhleSBhcmUgZG9uZS4KCnEKAgYA\
-            EgQKACgBGmUgT3JkZXJTZXJ2aWNlIGFjY2VwdHMgb3JkZXJzIGF0IG9uY2UgYW5kIHNldHRsZXMgdGhlbSBhZnRlcndhcmRzLiBB\
-            IGNhbGxlciBzZWVzIG9ubHkgaXRzIG93biBvcmRlcnMuCgpVCgQGAAIAEgQMAg4DGkcgU3VibWl0T3JkZXIgc3RvcmVzIGFuIG9y\
-            ZGVyIGR1cmFibHkgYW5kIGFuc3dlcnMgYmVmb3JlIGl0IGlzIGRlY2lkZWQuCgpHCgQGAAIBEgQQAhIDGjkgR2V0T3JkZXIgcmV0\
-            dXJucyBvbmUgb3JkZXIgb2YgdGhlIGNhbGxlciwgb3IgTk9UX0ZPVU5ELgoKZgoEBgACAhIEFAIWAxpYIFdhaXRPcmRlciByZXR1\
-            cm5zIHRoZSBvcmRlciBhcyBzb29uIGFzIGl0IGlzIGZpbmFsLCBvciBhcyBpdCBpcyB3aGVuIHRoZSB0aW1lIGlzIG92ZXIuCgrj\
-            AQoEBgACAxIEGQIbAxrUASBDYW5jZWxPcmRlciBhc2tzIHRoYXQgYW4gb3JkZXIgb2YgdGhlIGNhbGxlciBiZSBjYW5jZWxsZWQg\
-            aW5zdGVhZCBvZiBmdWxmaWxsZWQsIGFuZCByZXR1cm5zIGl0IGFzIHNvb24gYXMgaXQgaXMgZmluYWwuIE9uZSB0aGF0CiB3YXMg\
-            ZGVjaWRlZCBiZWZvcmUgaXMgRkFJTEVEX1BSRUNPTkRJVElPTiwgYnV0IGZvciBvbmUgdGhhdCB3YXMgY2FuY2VsbGVkIGJlZm9y\
-            ZS4KCmUKBAYAAgQSBB0CHwMaVyBTdWJzY3JpYmUgbWFrZXMgdGhlIGNhbGxlciB0aGUgbWVtYmVyIG9mIGEgZHVyYWJsZSBncm91\
-            cCBhbmQgb3BlbnMgaXRzIGV2ZW50IGNoYW5uZWwuCgpnCgQGAAIFEgQhAiMDGlkgQWNrQ29tcGxldGlvbnMgc2F5cyB3aGljaCBj\
-            b21wbGV0aW9ucyB3ZXJlIGRlYWx0IHdpdGgsIHNvIHRoYXQgdGhleSBhcmUgbm90IHNlbnQgYWdhaW4uCgpzCgQGAAIGEgQlAicD\
-            GmUgTGlzdENvbXBsZXRpb25zIHJldHVybnMgY29tcGxldGlvbnMgYWZ0ZXIgYSBzZXF1ZW5jZSBudW1iZXI6IHRoZSB3YXkgdG8g\
-            Y2F0Y2ggdXAgd2l0aG91dCBhIGNoYW5uZWwuCgo3CgIEABIEKwA0ARorIFN1Ym1pdE9yZGVyUmVxdWVzdCBpcyBhbiBvcmRlciB0\
-            byBhY2NlcHQuCgqpAQoEBAACABIDLQIdGpsBIEtleSBvZiB0aGUgb3JkZXIsIDEgdG8gNjQgYnl0ZXMgb2YgcHJpbnRhYmxlIEFT\
-            Q0lJIHdpdGhvdXQgc3BhY2VzLCB1bmlxdWUgZm9yIHRoZSBjYWxsZXIuIFRoZSBzYW1lIGtleSB3aXRoIHRoZSBzYW1lIGNvbnRl\
-            bnQgaXMgdGhlIHNhbWUgb3JkZXIuIFJlcXVpcmVkLgoKHwoEBAACARIDLwIfGhIgTGluZXMsIDEgdG8gMTAwLgoKQwoEBAACAhID\
-            MQIwGjYgV2hlcmUgc2V0LCBhbiBvcmRlciB3aG9zZSB0b3RhbCBkaWZmZXJzIGlzIHJlamVjdGVkLgoKQgoEBAACAxIDMwIZGjUg\
-            Q2hlY2tzIHRoZSBmb3JtIG9mIHRoZSByZXF1ZXN0LCBhbmQgc3RvcmVzIG5vdGhpbmcuCgp7CgIEARIENwA8ARpvIFN1Ym1pdE9y\
-            ZGVyUmVzcG9uc2Ugc2F5cyB0aGF0IHRoZSBvcmRlciBpcyBzdG9yZWQgb24gYSBtYWpvcml0eSBvZiB0aGUgZGF0YWJhc2UncyBt\
-            ZW1iZXJzLCBpbiB0aGVpciBqb3VybmFscy4KCjMKBAQBAgASAzkCEhomIFRoZSBvcmRlciBhcyBpdCBzdGFuZHMuIE91dHB1dCBv\
-            bmx5LgoKWwoEBAECARIDOwIUGk4gVHJ1ZSB3aGVyZSBhbiBlYXJsaWVyIGNhbGwgd2l0aCB0aGlzIGtleSBoYWQgc3RvcmVkIGl0\
-            IGFscmVhZHkuIE91dHB1dCBvbmx5LgoKLQoCBAISBD8AQgEaISBHZXRPcmRlclJlcXVlc3QgbmFtZXMgYW4gb3JkZXIuCgopCgQE\
-            AgIAEgNBAhAaHCBJZCBvZiB0aGUgb3JkZXIuIFJlcXVpcmVkLgoKLwoCBAMSBEUASAEaIyBHZXRPcmRlclJlc3BvbnNlIGhvbGRz\
-            IHRoZSBvcmRlci4KCiYKBAQDAgASA0cCEhoZIFRoZSBvcmRlci4gT3V0cHV0IG9ubHkuCgpDCgIEBBIESwBQARo3IFdhaXRPcmRl\
-            clJlcXVlc3QgbmFtZXMgYW4gb3JkZXIgYW5kIGhvdyBsb25nIHRvIHdhaXQuCgopCgQEBAIAEgNNAhAaHCBJZCBvZiB0aGUgb3Jk\
-            ZXIuIFJlcXVpcmVkLgoKYQoEBAQCARIDTwIpGlQgTG9uZ2VzdCB0aW1lIHRvIHdhaXQsIDAgdG8gNjAgczsgdGhlIGNhbGwncyBv\
-            d24gYnVkZ2V0IGJvdW5kcyBpdCB0b28uIFVuc2V0OiAxMCBzLgoKPgoCBAUSBFMAVgEaMiBXYWl0T3JkZXJSZXNwb25zZSBob2xk\
-            cyB0aGUgb3JkZXIsIGZpbmFsIG9yIG5vdC4KCiYKBAQFAgASA1UCEhoZIFRoZSBvcmRlci4gT3V0cHV0IG9ubHkuCgowCgIEBhIE\
-            WQBcARokIENhbmNlbE9yZGVyUmVxdWVzdCBuYW1lcyBhbiBvcmRlci4KCikKBAQGAgASA1sCEBocIElkIG9mIHRoZSBvcmRlci4g\
-            UmVxdWlyZWQuCgoyCgIEBxIEXwBjARomIENhbmNlbE9yZGVyUmVzcG9uc2UgaG9sZHMgdGhlIG9yZGVyLgoKvgEKBAQHAgASA2IC\
-            EhqwASBUaGUgb3JkZXI6IENBTkNFTExFRCwgb3Igc3RpbGwgQUNDRVBURUQgd2hlcmUgdGhlIGNhbGwncyB0aW1lIHdhcyBvdmVy\
-            IGJlZm9yZSBpdCB3YXMgZGVjaWRlZDsgaXQgd2lsbCBiZSBjYW5jZWxsZWQgYWxsIHRoZQogc2FtZSwgdW5sZXNzIHRoZSBzZXR0\
-            bGVyIHdhcyBxdWlja2VyLiBPdXRwdXQgb25seS4KCkMKAgUAEgRmAG0BGjcgQ29tcGxldGlvbkZpbHRlciBzYXlzIHdoaWNoIGNv\
-            bXBsZXRpb25zIGEgZ3JvdXAgZ2V0cy4KChoKBAUAAgASA2gCJBoNIE1lYW5zIE1JTkUuCgowCgQFAAIBEgNqAh0aIyBUaG9zZSBv\
-            ZiB0aGUgY2FsbGVyJ3Mgb3duIG9yZGVycy4KCi8KBAUAAgISA2wCHBoiIEFsbCwgd2hlcmUgdGhlIHNlcnZlciBhbGxvd3MgaXQu\
-            CgotCgIECBIEcAB3ARohIFN1YnNjcmliZVJlcXVlc3QgbmFtZXMgYSBncm91cC4KClgKBAQIAgASA3ICExpLIE5hbWUgb2YgdGhl\
-            IGdyb3VwOiBbYS16MC05XVthLXowLTkuXy1dezAsNjN9LCB0aGUgY2FsbGVyJ3Mgb3duLiBSZXF1aXJlZC4KCkYKBAQIAgESA3QC\
-            Hho5IFdoYXQgdGhlIGdyb3VwIGdldHMuIEZpeGVkIGJ5IHRoZSBjYWxsIHRoYXQgY3JlYXRlcyBpdC4KCmEKBAQIAgISA3YCGxpU\
-            IFdoZXJlIGEgbmV3IGdyb3VwIHN0YXJ0czogY29tcGxldGlvbnMgYWZ0ZXIgdGhpcyBzZXF1ZW5jZSBudW1iZXIuIC0xOiBmcm9t\
-            IG5vdyBvbi4KCjwKAgQJEgV6AIMBARovIFN1YnNjcmliZVJlc3BvbnNlIHRlbGxzIHdoZXJlIHRoZSBldmVudHMgYXJlLgoKNAoE\
-            BAkCABIDfAIWGicgRW5kcG9pbnQgdG8gY29ubmVjdCBhIFBVTEwgc29ja2V0IHRvLgoKVgoEBAkCARIDfgITGkkgUGFzc3dvcmQg\
-            b2YgdGhlIFBMQUlOIGxvZ2luIG9uIHRoYXQgc29ja2V0OyB0aGUgdXNlciBuYW1lIGlzIG1lbWJlcl9pZC4KCk4KBAQJAgISBIAB\
-            AhcaQCBJZCBvZiB0aGlzIG1lbWJlcnNoaXAuIEEgbGF0ZXIgU3Vic2NyaWJlIHRvIHRoZSBncm91cCBlbmRzIGl0LgoKTgoEBAkC\
-            AxIEggECGxpAIEV2ZXJ5dGhpbmcgdXAgdG8gdGhpcyBzZXF1ZW5jZSBudW1iZXIgaXMgYWNrbm93bGVkZ2VkIGFscmVhZHkuCgo6\
-            CgIEChIGhgEAjQEBGiwgQWNrQ29tcGxldGlvbnNSZXF1ZXN0IGFja25vd2xlZGdlcyBldmVudHMuCgoiCgQECgIAEgSIAQITGhQg\
-            TmFtZSBvZiB0aGUgZ3JvdXAuCgozCgQECgIBEgSKAQIXGiUgTWVtYmVyc2hpcCB0aGUgZXZlbnRzIGNhbWUgdGhyb3VnaC4KCj8K\
-            BAQKAgISBIwBAh8aMSBTZXF1ZW5jZSBudW1iZXJzLCBhdCBtb3N0IDEwLDAwMCwgaW4gYW55IG9yZGVyLgoKRwoCBAsSBpABAJMB\
-            ARo5IEFja0NvbXBsZXRpb25zUmVzcG9uc2Ugc2F5cyBob3cgZmFyIHRoZSBncm91cCBoYXMgY29tZS4KClMKBAQLAgASBJIBAhsa\
-            RSBFdmVyeXRoaW5nIHVwIHRvIHRoaXMgc2VxdWVuY2UgbnVtYmVyIGlzIGFja25vd2xlZGdlZC4gT3V0cHV0IG9ubHkuCgpJCgIE\
-            DBIGlgEAnQEBGjsgTGlzdENvbXBsZXRpb25zUmVxdWVzdCBhc2tzIGZvciB3aGF0IGNhbWUgYWZ0ZXIgYSBudW1iZXIuCgpHCgQE\
-            DAIAEgSYAQIbGjkgQ29tcGxldGlvbnMgd2l0aCBhIGxhcmdlciBzZXF1ZW5jZSBudW1iZXIgYXJlIHJldHVybmVkLgoKGwoEBAwC\
-            ARIEmgECHhoNIFdoaWNoIG9uZXMuCgptCgQEDAICEgScAQIWGl8gTW9zdCBjb21wbGV0aW9ucyB0byByZXR1cm47IDAgbWVhbnMg\
-            MTAwLCBtb3JlIHRoYW4gMSwwMDAgbWVhbnMgMSwwMDAsIGxlc3MgdGhhbiAwIGlzIHJlZnVzZWQuCgo+CgIEDRIGoAEApQEBGjAg\
-            TGlzdENvbXBsZXRpb25zUmVzcG9uc2UgcmV0dXJucyB0aGVtIGluIG9yZGVyLgoKOgoEBA0CABIEogECJhosIFRoZSBjb21wbGV0\
-            aW9ucywgYnkgc2VxdWVuY2UuIE91dHB1dCBvbmx5LgoKWQoEBA0CARIEpAECGhpLIFdoZXJlIHRvIGdvIG9uOiB0aGUgbGFzdCBz\
-            ZXF1ZW5jZSBudW1iZXIgdGhhdCB3YXMgbG9va2VkIGF0LiBPdXRwdXQgb25seS4KYgZwcm90bzM=
+            ZnRlcl9zZXF1ZW5jZRgDIAEoA1INYWZ0ZXJTZXF1ZW5jZRIhCgxza2lwX2V4cGlyZWQYBCABKAhSC3NraXBFeHBpcmVkIokBChFT\
+            dWJzY3JpYmVSZXNwb25zZRIaCghlbmRwb2ludBgBIAEoCVIIZW5kcG9pbnQSFAoFdG9rZW4YAiABKAlSBXRva2VuEhsKCW1lbWJl\
+            cl9pZBgDIAEoCVIIbWVtYmVySWQSJQoOYWNrZWRfc2VxdWVuY2UYBCABKANSDWFja2VkU2VxdWVuY2UiaAoVQWNrQ29tcGxldGlv\
+            bnNSZXF1ZXN0EhQKBWdyb3VwGAEgASgJUgVncm91cBIbCgltZW1iZXJfaWQYAiABKAlSCG1lbWJlcklkEhwKCXNlcXVlbmNlcxgD\
+            IAMoA1IJc2VxdWVuY2VzIj8KFkFja0NvbXBsZXRpb25zUmVzcG9uc2USJQoOYWNrZWRfc2VxdWVuY2UYASABKANSDWFja2VkU2Vx\
+            dWVuY2UivgEKFkxpc3RDb21wbGV0aW9uc1JlcXVlc3QSJQoOYWZ0ZXJfc2VxdWVuY2UYASABKANSDWFmdGVyU2VxdWVuY2USPQoG\
+            ZmlsdGVyGAIgASgOMiUub3JkZXJ3aXJlLm9yZGVycy52MS5Db21wbGV0aW9uRmlsdGVyUgZmaWx0ZXISGwoJbWF4X2NvdW50GAMg\
+            ASgFUghtYXhDb3VudBIhCgxza2lwX2V4cGlyZWQYBCABKAhSC3NraXBFeHBpcmVkIoEBChdMaXN0Q29tcGxldGlvbnNSZXNwb25z\
+            ZRJBCgtjb21wbGV0aW9ucxgBIAMoCzIfLm9yZGVyd2lyZS5vcmRlcnMudjEuQ29tcGxldGlvblILY29tcGxldGlvbnMSIwoNbGFz\
+            dF9zZXF1ZW5jZRgCIAEoA1IMbGFzdFNlcXVlbmNlKmwKEENvbXBsZXRpb25GaWx0ZXISIQodQ09NUExFVElPTl9GSUxURVJfVU5T\
+            UEVDSUZJRUQQABIaChZDT01QTEVUSU9OX0ZJTFRFUl9NSU5FEAESGQoVQ09NUExFVElPTl9GSUxURVJfQUxMEAIy3wUKDE9yZGVy\
+            U2VydmljZRJlCgtTdWJtaXRPcmRlchInLm9yZGVyd2lyZS5vcmRlcnMudjEuU3VibWl0T3JkZXJSZXF1ZXN0Gigub3JkZXJ3aXJl\
+            Lm9yZGVycy52MS5TdWJtaXRPcmRlclJlc3BvbnNlIgOQAgISXAoIR2V0T3JkZXISJC5vcmRlcndpcmUub3JkZXJzLnYxLkdldE9y\
+            ZGVyUmVxdWVzdBolLm9yZGVyd2lyZS5vcmRlcnMudjEuR2V0T3JkZXJSZXNwb25zZSIDkAIBEl8KCVdhaXRPcmRlchIlLm9yZGVy\
+            d2lyZS5vcmRlcnMudjEuV2FpdE9yZGVyUmVxdWVzdBomLm9yZGVyd2lyZS5vcmRlcnMudjEuV2FpdE9yZGVyUmVzcG9uc2UiA5AC\
+            ARJlCgtDYW5jZWxPcmRlchInLm9yZGVyd2lyZS5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXF1ZXN0Gigub3JkZXJ3aXJlLm9yZGVy\
+            cy52MS5DYW5jZWxPcmRlclJlc3BvbnNlIgOQAgISXwoJU3Vic2NyaWJlEiUub3JkZXJ3aXJlLm9yZGVycy52MS5TdWJzY3JpYmVS\
+            ZXF1ZXN0GiYub3JkZXJ3aXJlLm9yZGVycy52MS5TdWJzY3JpYmVSZXNwb25zZSIDkAICEm4KDkFja0NvbXBsZXRpb25zEioub3Jk\
+            ZXJ3aXJlLm9yZGVycy52MS5BY2tDb21wbGV0aW9uc1JlcXVlc3QaKy5vcmRlcndpcmUub3JkZXJzLnYxLkFja0NvbXBsZXRpb25z\
+            UmVzcG9uc2UiA5ACAhJxCg9MaXN0Q29tcGxldGlvbnMSKy5vcmRlcndpcmUub3JkZXJzLnYxLkxpc3RDb21wbGV0aW9uc1JlcXVl\
+            c3QaLC5vcmRlcndpcmUub3JkZXJzLnYxLkxpc3RDb21wbGV0aW9uc1Jlc3BvbnNlIgOQAgFKjyYKUQoBDBIDAQASGkcgU3VibWl0\
+            dGluZyBvcmRlcnMsIGZvbGxvd2luZyB0aGVtLCBhbmQgYmVpbmcgdG9sZCB3aGVuIHRoZXkgYXJlIGRvbmUuCgpxCgIGABIECgAp\
+            ARplIE9yZGVyU2VydmljZSBhY2NlcHRzIG9yZGVycyBhdCBvbmNlIGFuZCBzZXR0bGVzIHRoZW0gYWZ0ZXJ3YXJkcy4gQSBjYWxs\
+            ZXIgc2VlcyBvbmx5IGl0cyBvd24gb3JkZXJzLgoKVQoEBgACABIEDAIOAxpHIFN1Ym1pdE9yZGVyIHN0b3JlcyBhbiBvcmRlciBk\
+            dXJhYmx5IGFuZCBhbnN3ZXJzIGJlZm9yZSBpdCBpcyBkZWNpZGVkLgoKRwoEBgACARIEEAISAxo5IEdldE9yZGVyIHJldHVybnMg\
+            b25lIG9yZGVyIG9mIHRoZSBjYWxsZXIsIG9yIE5PVF9GT1VORC4KCmYKBAYAAgISBBQCFgMaWCBXYWl0T3JkZXIgcmV0dXJucyB0\
+            aGUgb3JkZXIgYXMgc29vbiBhcyBpdCBpcyBmaW5hbCwgb3IgYXMgaXQgaXMgd2hlbiB0aGUgdGltZSBpcyBvdmVyLgoK4wEKBAYA\
+            AgMSBBkCGwMa1AEgQ2FuY2VsT3JkZXIgYXNrcyB0aGF0IGFuIG9yZGVyIG9mIHRoZSBjYWxsZXIgYmUgY2FuY2VsbGVkIGluc3Rl\
+            YWQgb2YgZnVsZmlsbGVkLCBhbmQgcmV0dXJucyBpdCBhcyBzb29uIGFzIGl0IGlzIGZpbmFsLiBPbmUgdGhhdAogd2FzIGRlY2lk\
+            ZWQgYmVmb3JlIGlzIEZBSUxFRF9QUkVDT05ESVRJT04sIGJ1dCBmb3Igb25lIHRoYXQgd2FzIGNhbmNlbGxlZCBiZWZvcmUuCgq0\
+            AQoEBgACBBIEHgIgAxqlASBTdWJzY3JpYmUgbWFrZXMgdGhlIGNhbGxlciBhIG1lbWJlciBvZiBhIGR1cmFibGUgZ3JvdXAgYW5k\
+            IG9wZW5zIGl0cyBldmVudCBjaGFubmVsLiBUaGUgZ3JvdXAncyBjb21wbGV0aW9ucyBhcmUgc2hhcmVkIG91dCBhbW9uZwogaXRz\
+            IG1lbWJlcnMsIGVhY2ggdG8gb25lIG9mIHRoZW0uCgqCAQoEBgACBRIEIgIkAxp0IEFja0NvbXBsZXRpb25zIHNheXMgd2hpY2gg\
+            Y29tcGxldGlvbnMgd2VyZSBkZWFsdCB3aXRoLCBzbyB0aGF0IHRoZXkgYXJlIG5vdCBzZW50IGFnYWluLCBhbmQgdGhhdCB0aGUg\
+            bWVtYmVyIGxpdmVzLgoKcwoEBgACBhIEJgIoAxplIExpc3RDb21wbGV0aW9ucyByZXR1cm5zIGNvbXBsZXRpb25zIGFmdGVyIGEg\
+            c2VxdWVuY2UgbnVtYmVyOiB0aGUgd2F5IHRvIGNhdGNoIHVwIHdpdGhvdXQgYSBjaGFubmVsLgoKNwoCBAASBCwANQEaKyBTdWJt\
+            aXRPcmRlclJlcXVlc3QgaXMgYW4gb3JkZXIgdG8gYWNjZXB0LgoKqQEKBAQAAgASAy4CHRqbASBLZXkgb2YgdGhlIG9yZGVyLCAx\
+            IHRvIDY0IGJ5dGVzIG9mIHByaW50YWJsZSBBU0NJSSB3aXRob3V0IHNwYWNlcywgdW5pcXVlIGZvciB0aGUgY2FsbGVyLiBUaGUg\
+            c2FtZSBrZXkgd2l0aCB0aGUgc2FtZSBjb250ZW50IGlzIHRoZSBzYW1lIG9yZGVyLiBSZXF1aXJlZC4KCh8KBAQAAgESAzACHxoS\
+            IExpbmVzLCAxIHRvIDEwMC4KCkMKBAQAAgISAzICMBo2IFdoZXJlIHNldCwgYW4gb3JkZXIgd2hvc2UgdG90YWwgZGlmZmVycyBp\
+            cyByZWplY3RlZC4KCkIKBAQAAgMSAzQCGRo1IENoZWNrcyB0aGUgZm9ybSBvZiB0aGUgcmVxdWVzdCwgYW5kIHN0b3JlcyBub3Ro\
+            aW5nLgoKewoCBAESBDgAPQEabyBTdWJtaXRPcmRlclJlc3BvbnNlIHNheXMgdGhhdCB0aGUgb3JkZXIgaXMgc3RvcmVkIG9uIGEg\
+            bWFqb3JpdHkgb2YgdGhlIGRhdGFiYXNlJ3MgbWVtYmVycywgaW4gdGhlaXIgam91cm5hbHMuCgozCgQEAQIAEgM6AhIaJiBUaGUg\
+            b3JkZXIgYXMgaXQgc3RhbmRzLiBPdXRwdXQgb25seS4KClsKBAQBAgESAzwCFBpOIFRydWUgd2hlcmUgYW4gZWFybGllciBjYWxs\
+            IHdpdGggdGhpcyBrZXkgaGFkIHN0b3JlZCBpdCBhbHJlYWR5LiBPdXRwdXQgb25seS4KCi0KAgQCEgRAAEMBGiEgR2V0T3JkZXJS\
+            ZXF1ZXN0IG5hbWVzIGFuIG9yZGVyLgoKKQoEBAICABIDQgIQGhwgSWQgb2YgdGhlIG9yZGVyLiBSZXF1aXJlZC4KCi8KAgQDEgRG\
+            AEkBGiMgR2V0T3JkZXJSZXNwb25zZSBob2xkcyB0aGUgb3JkZXIuCgomCgQEAwIAEgNIAhIaGSBUaGUgb3JkZXIuIE91dHB1dCBv\
+            bmx5LgoKQwoCBAQSBEwAUQEaNyBXYWl0T3JkZXJSZXF1ZXN0IG5hbWVzIGFuIG9yZGVyIGFuZCBob3cgbG9uZyB0byB3YWl0LgoK\
+            KQoEBAQCABIDTgIQGhwgSWQgb2YgdGhlIG9yZGVyLiBSZXF1aXJlZC4KCmEKBAQEAgESA1ACKRpUIExvbmdlc3QgdGltZSB0byB3\
+            YWl0LCAwIHRvIDYwIHM7IHRoZSBjYWxsJ3Mgb3duIGJ1ZGdldCBib3VuZHMgaXQgdG9vLiBVbnNldDogMTAgcy4KCj4KAgQFEgRU\
+            AFcBGjIgV2FpdE9yZGVyUmVzcG9uc2UgaG9sZHMgdGhlIG9yZGVyLCBmaW5hbCBvciBub3QuCgomCgQEBQIAEgNWAhIaGSBUaGUg\
+            b3JkZXIuIE91dHB1dCBvbmx5LgoKMAoCBAYSBFoAXQEaJCBDYW5jZWxPcmRlclJlcXVlc3QgbmFtZXMgYW4gb3JkZXIuCgopCgQE\
+            BgIAEgNcAhAaHCBJZCBvZiB0aGUgb3JkZXIuIFJlcXVpcmVkLgoKMgoCBAcSBGAAZAEaJiBDYW5jZWxPcmRlclJlc3BvbnNlIGhv\
+            bGRzIHRoZSBvcmRlci4KCr4BCgQEBwIAEgNjAhIasAEgVGhlIG9yZGVyOiBDQU5DRUxMRUQsIG9yIHN0aWxsIEFDQ0VQVEVEIHdo\
+            ZXJlIHRoZSBjYWxsJ3MgdGltZSB3YXMgb3ZlciBiZWZvcmUgaXQgd2FzIGRlY2lkZWQ7IGl0IHdpbGwgYmUgY2FuY2VsbGVkIGFs\
+            bCB0aGUKIHNhbWUsIHVubGVzcyB0aGUgc2V0dGxlciB3YXMgcXVpY2tlci4gT3V0cHV0IG9ubHkuCgpDCgIFABIEZwBuARo3IENv\
+            bXBsZXRpb25GaWx0ZXIgc2F5cyB3aGljaCBjb21wbGV0aW9ucyBhIGdyb3VwIGdldHMuCgoaCgQFAAIAEgNpAiQaDSBNZWFucyBN\
+            SU5FLgoKMAoEBQACARIDawIdGiMgVGhvc2Ugb2YgdGhlIGNhbGxlcidzIG93biBvcmRlcnMuCgovCgQFAAICEgNtAhwaIiBBbGws\
+            IHdoZXJlIHRoZSBzZXJ2ZXIgYWxsb3dzIGl0LgoKLQoCBAgSBHEAegEaISBTdWJzY3JpYmVSZXF1ZXN0IG5hbWVzIGEgZ3JvdXAu\
+            CgpYCgQECAIAEgNzAhMaSyBOYW1lIG9mIHRoZSBncm91cDogW2EtejAtOV1bYS16MC05Ll8tXXswLDYzfSwgdGhlIGNhbGxlcidz\
+            IG93bi4gUmVxdWlyZWQuCgpGCgQECAIBEgN1Ah4aOSBXaGF0IHRoZSBncm91cCBnZXRzLiBGaXhlZCBieSB0aGUgY2FsbCB0aGF0\
+            IGNyZWF0ZXMgaXQuCgphCgQECAICEgN3AhsaVCBXaGVyZSBhIG5ldyBncm91cCBzdGFydHM6IGNvbXBsZXRpb25zIGFmdGVyIHRo\
+            aXMgc2VxdWVuY2UgbnVtYmVyLiAtMTogZnJvbSBub3cgb24uCgptCgQECAIDEgN5AhgaYCBXaGVyZSBjb21wbGV0aW9ucyB0aGF0\
+            IHRoZSBncm91cCBoYXMgbm90IGdvdCBhcmUgZXhwaXJlZCwgZ28gb24gYWZ0ZXIgdGhlbSBpbnN0ZWFkIG9mIGZhaWxpbmcuCgo8\
+            CgIECRIFfQCGAQEaLyBTdWJzY3JpYmVSZXNwb25zZSB0ZWxscyB3aGVyZSB0aGUgZXZlbnRzIGFyZS4KCjQKBAQJAgASA38CFhon\
+            IEVuZHBvaW50IHRvIGNvbm5lY3QgYSBQVUxMIHNvY2tldCB0by4KClcKBAQJAgESBIEBAhMaSSBQYXNzd29yZCBvZiB0aGUgUExB\
+            SU4gbG9naW4gb24gdGhhdCBzb2NrZXQ7IHRoZSB1c2VyIG5hbWUgaXMgbWVtYmVyX2lkLgoKgwEKBAQJAgISBIMBAhcadSBJZCBv\
+            ZiB0aGlzIG1lbWJlcnNoaXAuIEl0IGVuZHMgd2l0aCB0aGUgY29ubmVjdGlvbiBvZiB0aGUgUFVMTCBzb2NrZXQsIGFuZCB3aGVu\
+            IG5vIEFja0NvbXBsZXRpb25zIGhhcyBjb21lIGZvciA1IHMuCgpdCgQECQIDEgSFAQIbGk8gRXZlcnl0aGluZyB1cCB0byB0aGlz\
+            IHNlcXVlbmNlIG51bWJlciBpcyBhY2tub3dsZWRnZWQgYWxyZWFkeSwgYnkgYW55IG1lbWJlci4KCoUBCgIEChIGiQEAkAEBGncg\
+            QWNrQ29tcGxldGlvbnNSZXF1ZXN0IGFja25vd2xlZGdlcyBldmVudHMuIFRvIGJlIHNlbnQgb25jZSBhIHNlY29uZCwgYW5kIGVt\
+            cHR5IHdoZXJlIHRoZXJlIGlzIG5vdGhpbmcgdG8gYWNrbm93bGVkZ2UuCgoiCgQECgIAEgSLAQITGhQgTmFtZSBvZiB0aGUgZ3Jv\
+            dXAuCgp4CgQECgIBEgSNAQIXGmogVGhlIGNhbGxlcidzIHByZXNlbnQgbWVtYmVyc2hpcC4gRXZlbnRzIHRoYXQgY2FtZSB0aHJv\
+            dWdoIGEgZm9ybWVyIG9uZSBhcmUgYWNrbm93bGVkZ2VkIHRocm91Z2ggaXQsIHRvby4KCnkKBAQKAgISBI8BAh8aayBTZXF1ZW5j\
+            ZSBudW1iZXJzLCBhdCBtb3N0IDEwLDAwMCwgaW4gYW55IG9yZGVyLiBSZXBlYXRlZCBvbmVzLCBhbmQgc3VjaCB0aGF0IG5vYm9k\
+            eSB3YXMgc2VudCwgZG8gbm8gaGFybS4KCkcKAgQLEgaTAQCWAQEaOSBBY2tDb21wbGV0aW9uc1Jlc3BvbnNlIHNheXMgaG93IGZh\
+            ciB0aGUgZ3JvdXAgaGFzIGNvbWUuCgpiCgQECwIAEgSVAQIbGlQgRXZlcnl0aGluZyB1cCB0byB0aGlzIHNlcXVlbmNlIG51bWJl\
+            ciBpcyBhY2tub3dsZWRnZWQsIGJ5IGFueSBtZW1iZXIuIE91dHB1dCBvbmx5LgoKSQoCBAwSBpkBAKIBARo7IExpc3RDb21wbGV0\
+            aW9uc1JlcXVlc3QgYXNrcyBmb3Igd2hhdCBjYW1lIGFmdGVyIGEgbnVtYmVyLgoKRwoEBAwCABIEmwECGxo5IENvbXBsZXRpb25z\
+            IHdpdGggYSBsYXJnZXIgc2VxdWVuY2UgbnVtYmVyIGFyZSByZXR1cm5lZC4KChsKBAQMAgESBJ0BAh4aDSBXaGljaCBvbmVzLgoK\
+            bQoEBAwCAhIEnwECFhpfIE1vc3QgY29tcGxldGlvbnMgdG8gcmV0dXJuOyAwIG1lYW5zIDEwMCwgbW9yZSB0aGFuIDEsMDAwIG1l\
+            YW5zIDEsMDAwLCBsZXNzIHRoYW4gMCBpcyByZWZ1c2VkLgoKbAoEBAwCAxIEoQECGBpeIFdoZXJlIGNvbXBsZXRpb25zIGFmdGVy\
+            IHRoYXQgbnVtYmVyIGFyZSBleHBpcmVkLCByZXR1cm4gdGhvc2UgYWZ0ZXIgdGhlbSBpbnN0ZWFkIG9mIGZhaWxpbmcuCgo+CgIE\
+            DRIGpQEAqgEBGjAgTGlzdENvbXBsZXRpb25zUmVzcG9uc2UgcmV0dXJucyB0aGVtIGluIG9yZGVyLgoKOgoEBA0CABIEpwECJhos\
+            IFRoZSBjb21wbGV0aW9ucywgYnkgc2VxdWVuY2UuIE91dHB1dCBvbmx5LgoKWQoEBA0CARIEqQECGhpLIFdoZXJlIHRvIGdvIG9u\
+            OiB0aGUgbGFzdCBzZXF1ZW5jZSBudW1iZXIgdGhhdCB3YXMgbG9va2VkIGF0LiBPdXRwdXQgb25seS4KYgZwcm90bzM=
             """),
 ]

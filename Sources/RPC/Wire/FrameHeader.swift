@@ -81,6 +81,13 @@ extension FrameHeader {
         return header
     }
 
+    /// Nothing has happened in a member's channel since the event `last`, 0 where there was none.
+    package static func eventHeartbeat(last: UInt64, epoch: UInt32) -> FrameHeader {
+        var header = event(sequence: last, previous: last, epoch: epoch)
+        header.type = .eventHeartbeat
+        return header
+    }
+
     /// Request: microseconds of the sender's monotonic clock.
     package var sentAt: UInt64 { word16 }
     /// Request: id of the method.

@@ -6,6 +6,7 @@ import ZeroMQ
 final class EventLoop {
     private let endpoints: EventEndpoints
     private let epoch: UInt32
+    private let heartbeatInterval: Duration
     private let commands: Mailbox<EventPublisher.Command>
     private let shared: SharedMembers
     private let authenticator: Authenticator
@@ -14,12 +15,16 @@ final class EventLoop {
     /// The port to try first: taken in turn, so that a port comes back to another member as late as can be.
     private var nextPort: UInt16
     private var retryMilliseconds = EventLoop.firstRetryMilliseconds
+    /// When it is time to look after members again.
+    private var nextLook = MonotonicTime.now
 
     /// A pipe that was full, or a member that is not there yet, is tried again after this time, doubled up to the longest.
     private static let firstRetryMilliseconds = 2
     private static let longestRetryMilliseconds = 50
-    /// Events in a member's pipe: what is lost when it dies, and has to be sent again.
-    private static let highWaterMark: Int32 = 1000
+    /// Between two looks at who is connected: what it takes to find that a member has died. Shorter while one is expected, who waits
+    /// to be sent something.
+    private static let lookInterval = Duration.milliseconds(100)
+    private static let expectantLookInterval = Duration.milliseconds(10)
 
     /// One member's socket and what waits for it.
     private final class MemberChannel {
@@ -28,19 +33,24 @@ final class EventLoop {
         let domain: String
         var waiting = Deque<(sequence: UInt64, payload: [UInt8])>()
         var previous: UInt64 = 0
+        var isConnected = false
+        var lastSent = MonotonicTime.now
+        let onConnection: EventPublisher.ConnectionHandler
 
-        init(_ socket: consuming Socket, domain: String) {
+        init(_ socket: consuming Socket, domain: String, onConnection: @escaping EventPublisher.ConnectionHandler) {
             self.socket = socket
             self.domain = domain
+            self.onConnection = onConnection
         }
     }
 
     init(
-        endpoints: EventEndpoints, epoch: UInt32, commands: Mailbox<EventPublisher.Command>, shared: SharedMembers,
-        authenticator: Authenticator
+        endpoints: EventEndpoints, epoch: UInt32, heartbeatInterval: Duration, commands: Mailbox<EventPublisher.Command>,
+        shared: SharedMembers, authenticator: Authenticator
     ) {
         self.endpoints = endpoints
         self.epoch = epoch
+        self.heartbeatInterval = heartbeatInterval
         self.commands = commands
         self.shared = shared
         self.authenticator = authenticator
@@ -55,9 +65,10 @@ final class EventLoop {
             commands.drain(obey)
             if isStopped { return stop() }
             let isBlocked = !sendWaiting()
+            lookAfterMembers()
             guard commands.prepareToSleep() else { continue }
             do throws(ZeroMQError) {
-                try poller.wait(milliseconds: isBlocked ? retryMilliseconds : nil)
+                try poller.wait(milliseconds: sleepMilliseconds(isBlocked))
             } catch {
                 preconditionFailure("waiting on an eventfd failed: \(error)")
             }
@@ -69,7 +80,7 @@ final class EventLoop {
     /// Nobody may wait for an answer that does not come.
     private func stop() {
         commands.close { command in
-            if case .open(_, _, let reply) = command { reply.answer(.failure(EventPublisher.closed)) }
+            if case .open(_, _, _, let reply) = command { reply.answer(.failure(EventPublisher.closed)) }
         }
         shared.removeAll()
         for channel in members.values { authenticator.forget(domain: channel.domain) }
@@ -78,8 +89,8 @@ final class EventLoop {
 
     private func obey(_ command: EventPublisher.Command) {
         switch command {
-        case .open(let member, let token, let reply):
-            reply.answer(open(member, token))
+        case .open(let member, let token, let onConnection, let reply):
+            reply.answer(open(member, token, onConnection))
         case .publish(let member, let sequence, let payload):
             members[member]?.waiting.append((sequence, payload))
         case .close(let member):
@@ -90,17 +101,20 @@ final class EventLoop {
         }
     }
 
-    private func open(_ member: String, _ token: String) -> Result<String, RPCError> {
+    private func open(
+        _ member: String, _ token: String, _ onConnection: @escaping EventPublisher.ConnectionHandler
+    ) -> Result<String, RPCError> {
         let domain = "orderwire-events-\(UInt64.random(in: .min ... .max))"
         authenticator.allow(domain: domain, username: member, password: token)
         for _ in endpoints.ports {
             let port = nextPort
             nextPort = port == endpoints.ports.upperBound ? endpoints.ports.lowerBound : port + 1
             do throws(ZeroMQError) {
-                let channel = MemberChannel(try listen(on: port, domain: domain), domain: domain)
+                let channel = MemberChannel(try listen(on: port, domain: domain), domain: domain, onConnection: onConnection)
                 let former = members.updateValue(channel, forKey: member)
                 if let former { authenticator.forget(domain: former.domain) }
                 shared.add(member, dropped: former?.waiting.count ?? 0)
+                nextLook = .now
                 return .success("tcp://\(endpoints.advertisedHost ?? endpoints.host):\(port)")
             } catch {
                 if !error.isAddressInUse {
@@ -122,7 +136,7 @@ final class EventLoop {
         try socket.set(.zapDomain, domain)
         // Without it an empty answer of a handler would let everybody in.
         try socket.set(.zapEnforceDomain, 1)
-        try socket.set(.sendHighWaterMark, Self.highWaterMark)
+        try socket.set(.sendHighWaterMark, Int32(EventPublisher.highWaterMark))
         try socket.bind("tcp://\(endpoints.host):\(port)")
         return socket
     }
@@ -143,12 +157,53 @@ final class EventLoop {
         return isAllSent
     }
 
-    /// One event is one frame: a multipart message could be torn when a member goes.
+    private func sleepMilliseconds(_ isBlocked: Bool) -> Int? {
+        if members.isEmpty { return nil }
+        // Rounded up, so that a sleep never ends just before its time and becomes a spin.
+        let untilLook = Int(nextLook.microseconds(since: .now) / 1000) + 1
+        return isBlocked ? min(retryMilliseconds, untilLook) : untilLook
+    }
+
+    /// Finds out who has come or gone, and tells who is sent nothing that nothing is missing.
+    private func lookAfterMembers() {
+        let now = MonotonicTime.now
+        guard nextLook <= now else { return }
+        var isOneExpected = false
+        for member in members.values {
+            let isConnected = isWritable(member)
+            if isConnected != member.isConnected {
+                member.isConnected = isConnected
+                member.onConnection(isConnected)
+            }
+            if !isConnected {
+                isOneExpected = true
+            } else if member.waiting.isEmpty, member.lastSent.advanced(by: heartbeatInterval) <= now {
+                send(.eventHeartbeat(last: member.previous, epoch: epoch), [], to: member)
+            }
+        }
+        nextLook = now.advanced(by: isOneExpected ? Self.expectantLookInterval : Self.lookInterval)
+    }
+
+    private func isWritable(_ member: MemberChannel) -> Bool {
+        do throws(ZeroMQError) {
+            return try member.socket.isWritable()
+        } catch {
+            preconditionFailure("reading an option of a socket failed: \(error)")
+        }
+    }
+
     private func push(_ sequence: UInt64, _ payload: [UInt8], to member: MemberChannel) -> Bool {
+        send(.event(sequence: sequence, previous: member.previous, epoch: epoch), payload, to: member)
+    }
+
+    /// One event is one frame: a multipart message could be torn when a member goes.
+    @discardableResult
+    private func send(_ header: FrameHeader, _ payload: [UInt8], to member: MemberChannel) -> Bool {
         let frame = Frame(count: FrameHeader.size + payload.count)
         let bytes = frame.unsafeMutableBytes
-        FrameHeader.event(sequence: sequence, previous: member.previous, epoch: epoch).write(to: bytes)
+        header.write(to: bytes)
         UnsafeMutableRawBufferPointer(rebasing: bytes[FrameHeader.size...]).copyBytes(from: payload)
+        member.lastSent = .now
         do throws(ZeroMQError) {
             return try member.socket.send(frame, more: false) == .sent
         } catch {

@@ -34,9 +34,15 @@ public final class EventPublisher: Sendable {
 
     /// Events that may wait for one member: more are refused, and sent later from the truth.
     public static let maxPending = 10_000
+    /// Events in the pipe to a member that has not read them. One that leaves more unread is taken for gone, so who publishes should keep to
+    /// half of it ahead of what the member has confirmed: libzmq's count may be behind by that.
+    public static let highWaterMark = 4096
+
+    /// Told whether a member can be reached. From the publisher's thread, which it must not hold up.
+    public typealias ConnectionHandler = @Sendable (_ isConnected: Bool) -> Void
 
     enum Command: Sendable {
-        case open(member: String, token: String, reply: OpenReply)
+        case open(member: String, token: String, ConnectionHandler, reply: OpenReply)
         case publish(member: String, sequence: UInt64, payload: [UInt8])
         case close(member: String)
         case stop
@@ -44,14 +50,21 @@ public final class EventPublisher: Sendable {
 
     /// A publisher that opens channels on `endpoints`.
     ///
-    /// - Parameter epoch: `ServerConfiguration.epoch` of the server it belongs to, told with each event.
-    public init(endpoints: EventEndpoints, epoch: UInt32 = .random(in: 1 ... .max)) {
+    /// - Parameters:
+    ///   - epoch: `ServerConfiguration.epoch` of the server it belongs to, told with each event.
+    ///   - heartbeatInterval: a member that was sent nothing for so long is told that nothing is missing.
+    public init(
+        endpoints: EventEndpoints, epoch: UInt32 = .random(in: 1 ... .max), heartbeatInterval: Duration = .seconds(1)
+    ) {
         let shared = SharedMembers()
         self.shared = shared
         // The handler has to be there before the first socket that asks it.
         let authenticator = Authenticator.shared
         thread = SocketThread(name: "events") { [commands] in
-            EventLoop(endpoints: endpoints, epoch: epoch, commands: commands, shared: shared, authenticator: authenticator).run()
+            EventLoop(
+                endpoints: endpoints, epoch: epoch, heartbeatInterval: heartbeatInterval, commands: commands, shared: shared,
+                authenticator: authenticator
+            ).run()
         }
     }
 
@@ -59,11 +72,15 @@ public final class EventPublisher: Sendable {
 
     /// Opens a member's channel, and returns the endpoint to connect a PULL socket to.
     ///
+    /// - Parameter onConnection: told when the member has connected, and when its connection is over and what was on its way is lost,
+    ///   within a fraction of a second. The channel stays open for its return until it is closed.
     /// - Throws: RESOURCE_EXHAUSTED where all ports are taken.
-    public func open(member: String, token: String) throws(RPCError) -> String {
+    public func open(
+        member: String, token: String, onConnection: @escaping ConnectionHandler = { _ in }
+    ) throws(RPCError) -> String {
         let reply = OpenReply()
         // A closed mailbox takes nothing: nobody would answer.
-        guard commands.post(.open(member: member, token: token, reply: reply)) else { throw Self.closed }
+        guard commands.post(.open(member: member, token: token, onConnection, reply: reply)) else { throw Self.closed }
         return try reply.wait().get()
     }
 

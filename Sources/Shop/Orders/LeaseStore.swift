@@ -123,6 +123,14 @@ struct LeaseStore: Sendable {
         return try lease?.view.int64("sequence")
     }
 
+    /// The number of the last completion, as a majority has it.
+    func sequence(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64 {
+        let options = FindOptions(
+            projection: Document { $0.append("sequence", 1) }, readConcern: .majority, timeLimit: deadline.remaining)
+        return try client.collection(CollectionName.leases, in: database)
+            .findOne(Document { $0.append("_id", Self.id) }, options) { row throws(MongoError) in try row.int64("sequence") } ?? 0
+    }
+
     private static func held(_ epoch: Int64) -> Document {
         Document { filter in
             filter.append("_id", id)

@@ -1,60 +1,48 @@
 import MongoDB
 import ProtoShop
-import Protobuf
 import RPC
 import RPCServer
 import Synchronization
 
-/// Pushes completions to the members that joined at this server, in the order of their numbers.
+/// Pushes completions to the members of groups that joined at this server.
 ///
-/// The settlement log is the truth: a member gets what follows its group's position, at most a window ahead of its
-/// acknowledgements, and what was not acknowledged when it goes is sent to the next one. A thread of its own, which sleeps
-/// while there is no member.
+/// The settlement log is the truth: a group gets what follows its low mark, and what was not acknowledged when its server goes is sent
+/// again by the next one. `GroupDelivery` decides what goes to whom; this reads the log for it, on a thread that sleeps while
+/// there is no member, and hands over what it decides: from that thread, from calls, and from the publisher's.
 final class Notifier: Sendable {
-    private let database: ShopDatabase
-    private let settlements: SettlementStore
-    private let groups: GroupStore
+    let database: ShopDatabase
+    let settlements: SettlementStore
+    let groups: GroupStore
     private let publisher: EventPublisher
-    private let thread = LoopThread()
-    /// By group id. The thread sends; callers join and acknowledge.
-    private let members = Mutex<[String: Member]>([:])
+    /// This server's name among those on the database.
+    private let server: String
+    let thread = LoopThread()
+    /// By group id.
+    private let hosted = Mutex<[String: HostedGroup]>([:])
 
-    /// One member and how far it has come.
-    private struct Member {
-        let group: SubscriptionGroup
-        let id: String
-        var cursor: GroupCursor
-        /// What the database has as the low mark.
-        var storedLow: Int64
-        /// When something was last sent or acknowledged.
-        var movedAt = MonotonicTime.now
-
-        /// Events that may be sent before more are acknowledged.
-        var room: Int { Limits.notificationWindow - cursor.unacknowledgedCount }
-        /// Whether to send: half a window at once, because whole settlements are read for however few events fit.
-        var hasRoom: Bool { room >= Limits.notificationWindow / 2 }
-    }
-
-    init(database: ShopDatabase, settlements: SettlementStore, groups: GroupStore, publisher: EventPublisher) {
+    init(
+        database: ShopDatabase, settlements: SettlementStore, groups: GroupStore, publisher: EventPublisher, server: String
+    ) {
         self.database = database
         self.settlements = settlements
         self.groups = groups
         self.publisher = publisher
+        self.server = server
     }
 
     func start() { thread.start(named: "notifier") { [self] in run() } }
 
     /// Something was settled. From any thread.
     func wake() {
-        if members.withLock({ !$0.isEmpty }) { thread.wake() }
+        if hosted.withLock({ !$0.isEmpty }) { thread.wake() }
     }
 
-    /// Ends the thread, and notes how far the groups have come.
+    /// Ends the thread, notes how far the groups have come, and lets other servers take them.
     func stop() { thread.stop() }
 
     // MARK: - For calls
 
-    /// A new membership of a group, and where it goes on.
+    /// A new membership of a group, and where the group goes on.
     struct Membership: Sendable {
         var id: String
         var token: String
@@ -62,55 +50,81 @@ final class Notifier: Sendable {
         var lowMark: Int64
     }
 
-    /// Makes the caller the member of `group`; whoever was it gets nothing more.
+    /// Makes the caller a member of `group`. One at a time: of two that come first to a group, one has to find the other there.
     ///
-    /// - Parameter start: where a new group begins; nil: from now on.
-    func join(_ group: SubscriptionGroup, start: Int64?, before deadline: Deadline) throws(RPCError) -> Membership {
+    /// - Parameters:
+    ///   - start: where a new group begins; nil: from now on.
+    ///   - skipsExpired: goes on after what was removed of the log, where that is more than the group has got.
+    func join(
+        _ group: SubscriptionGroup, start: Int64?, skipsExpired: Bool, before deadline: Deadline
+    ) throws(RPCError) -> Membership {
+        if thread.isStopping { throw Shop.shuttingDown }
         let id = OpaqueID.make()
         let token = OpaqueID.make()
-        let endpoint = try publisher.open(member: id, token: token)
-        var lowMark: Int64?
+        if try !add(id, to: group) {
+            let taken = try take(group, start: start, skipsExpired: skipsExpired, before: deadline)
+            hosted.withLock { hosted in
+                hosted[group.id] = taken
+                hosted[group.id]?.delivery.join(id, at: .now)
+            }
+        }
+        defer { thread.wake() }
+        let endpoint: String
         do throws(RPCError) {
-            lowMark = try database.perform(.write, before: deadline) { client throws(MongoError) in
-                var first = start
-                if first == nil { first = try settlements.lastSequence(client, before: deadline) }
-                return try groups.join(group, member: id, start: first ?? 0, client, before: deadline)
+            endpoint = try publisher.open(member: id, token: token) { [weak self] isConnected in
+                self?.connectionChanged(of: id, in: group.id, isConnected)
             }
         } catch {
-            publisher.close(member: id)
+            withGroup(group.id) { $0.delivery.leave(id) }
             throw error
         }
-        guard let lowMark else {
-            publisher.close(member: id)
-            throw Self.filterIsFixed
-        }
-        let member = Member(group: group, id: id, cursor: GroupCursor(lowMark: lowMark), storedLow: lowMark)
-        if let old = members.withLock({ $0.updateValue(member, forKey: group.id) }) { publisher.close(member: old.id) }
-        thread.wake()
-        return Membership(id: id, token: token, endpoint: endpoint, lowMark: lowMark)
+        return Membership(id: id, token: token, endpoint: endpoint, lowMark: withGroup(group.id) { $0.delivery.lowMark } ?? 0)
     }
 
-    /// Takes acknowledgements, and returns the group's low mark once it is stored.
-    func acknowledge(
-        _ sequences: [Int64], group: String, member: String, before deadline: Deadline
-    ) throws(RPCError) -> Int64 {
-        let (acknowledged, wasFull): (Member?, Bool) = members.withLock { members in
-            guard var present = members[group], present.id == member else { return (nil, false) }
-            let wasFull = !present.hasRoom
-            // A member that only shows that it lives does not show that anything arrived.
-            if !sequences.isEmpty { present.movedAt = .now }
-            _ = present.cursor.acknowledge(sequences)
-            members[group] = present
-            return (present, wasFull)
+    /// Adds a member where the group is here already.
+    private func add(_ id: String, to group: SubscriptionGroup) throws(RPCError) -> Bool {
+        let isSame = withGroup(group.id) { present in
+            if present.group.filter == group.filter { present.delivery.join(id, at: .now) }
+            return present.group.filter == group.filter
         }
-        guard let acknowledged else { throw Self.memberUnknown }
-        if wasFull && acknowledged.hasRoom { thread.wake() }
-        guard acknowledged.cursor.lowMark > acknowledged.storedLow else { return acknowledged.storedLow }
-        let isMember = try database.perform(.write, before: deadline) { client throws(MongoError) in
-            try store(acknowledged, client, before: deadline)
+        if isSame == false { throw Self.filterIsFixed }
+        return isSame ?? false
+    }
+
+    /// Takes a group that is not here.
+    private func take(
+        _ group: SubscriptionGroup, start: Int64?, skipsExpired: Bool, before deadline: Deadline
+    ) throws(RPCError) -> HostedGroup {
+        let term = OpaqueID.make()
+        let taken: Result<HostedGroup, RPCError> = try database.perform(.write, before: deadline) { client throws(MongoError) in
+            let stored = try groups.find(group, client, before: deadline)
+            if let stored, stored.filter != group.filter { return .failure(Self.filterIsFixed) }
+            var first = stored?.low ?? start
+            if first == nil { first = try settlements.lastSequence(client, before: deadline) }
+            let beginning = try settlements.firstSequence(client, before: deadline)
+            let low = first ?? 0
+            if low + 1 < beginning && !skipsExpired { return .failure(SettlementStore.expired(after: low, first: beginning)) }
+            switch try groups.hold(group, term: term, server: server, start: low, client, before: deadline) {
+            case .held(let low): return .success(HostedGroup(group, term: term, lowMark: max(low, beginning - 1)))
+            case .elsewhere(let server): return .failure(Self.isElsewhere(server))
+            case .otherFilter: return .failure(Self.filterIsFixed)
+            }
         }
-        guard isMember else { throw Self.memberUnknown }
-        return acknowledged.cursor.lowMark
+        return try taken.get()
+    }
+
+    /// Takes acknowledgements, and returns the group's low mark. It is stored a little later.
+    func acknowledge(_ sequences: [Int64], group: String, member: String) throws(RPCError) -> Int64 {
+        let result: (low: Int64, wantsMore: Bool)? = withGroup(group) { present in
+            guard present.delivery.isMember(member) else { return nil }
+            let wantedMore = present.delivery.wantsMore
+            if present.delivery.acknowledge(sequences, by: member, at: .now) { present.hasNews = true }
+            send(&present)
+            return (present.delivery.lowMark, !wantedMore && present.delivery.wantsMore)
+        } ?? nil
+        guard let result else { throw Self.memberUnknown }
+        if result.wantsMore { thread.wake() }
+        return result.low
     }
 
     private static let filterIsFixed = RPCError(
@@ -119,153 +133,71 @@ final class Notifier: Sendable {
     private static let memberUnknown = RPCError(
         .failedPrecondition, reason: "MEMBER_UNKNOWN", "this membership has ended or is at another server; subscribe again")
 
-    /// Stores a member's low mark. Where another one has joined elsewhere, lets it go and returns false.
-    private func store(_ member: Member, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Bool {
-        let low = member.cursor.lowMark
-        guard try groups.advance(member.group, member: member.id, to: low, client, before: deadline) else {
-            remove(member)
-            return false
+    private static func isElsewhere(_ server: String) -> RPCError {
+        RPCError(
+            .failedPrecondition, reason: "GROUP_ELSEWHERE",
+            "the group's members are at another server; subscribe there, or here once that is gone",
+            disposition: .notExecuted, metadata: ["server": server])
+    }
+}
+
+// MARK: - Members
+
+extension Notifier {
+    /// Changes a group, if it is here. While `body` runs nobody else does.
+    func withGroup<Result: Sendable>(_ id: String, _ body: (inout HostedGroup) -> Result) -> Result? {
+        hosted.withLock { hosted in
+            guard let index = hosted.index(forKey: id) else { return nil }
+            return body(&hosted.values[index])
         }
-        members.withLock { members in
-            guard let present = members[member.group.id], present.id == member.id else { return }
-            members[member.group.id]?.storedLow = max(present.storedLow, low)
-        }
-        return true
     }
 
-    private func remove(_ member: Member) {
-        members.withLock { members in
-            if members[member.group.id]?.id == member.id { members[member.group.id] = nil }
-        }
-        publisher.close(member: member.id)
-    }
+    var summaries: [HostedGroup.Summary] { hosted.withLock { $0.values.map(\.summary) } }
 
-    // MARK: - The notifier's thread
-
-    private func run() {
-        var backoff = Backoff()
-        var checkedAt = MonotonicTime.now
-        while !thread.isStopping {
-            let present = members.withLock { Array($0.values) }
-            guard !present.isEmpty else {
-                thread.sleep(atMost: nil)
-                continue
+    /// Hands over what is to be sent now. Under the lock, so that a member's events leave in the order of their dealing.
+    func send(_ group: inout HostedGroup) {
+        while true {
+            var gone: Set<String> = []
+            for push in group.delivery.deal(at: .now) where !gone.contains(push.member) {
+                let isTaken = publisher.publish(to: push.member, sequence: push.event.sequence, payload: push.event.payload)
+                if !isTaken { gone.insert(push.member) }
             }
-            do throws(MongoError) {
-                let hasMore = try database.pool.withClient { client throws(MongoError) in
-                    if checkedAt.advanced(by: Self.membershipCheck) <= .now {
-                        try dropMovedMembers(present, client)
-                        checkedAt = .now
-                    }
-                    return try serve(present, client)
-                }
-                backoff.reset()
-                if !hasMore { thread.sleep(atMost: Limits.logPoll) }
-            } catch {
-                database.logger.warning("Completions have to wait for the database", metadata: ["error": "\(error)"])
-                thread.pause(for: backoff.next())
-            }
-        }
-        storeLowMarks()
-    }
-
-    private static let membershipCheck = Duration.seconds(2)
-
-    /// A group's next member may have joined at another server: there is one member at a time.
-    private func dropMovedMembers(_ present: [Member], _ client: borrowing Client) throws(MongoError) {
-        let members = try groups.members(of: present.map(\.group.id), client, before: .after(Limits.maxQueryTime))
-        for member in present where members[member.group.id] != member.id { remove(member) }
-    }
-
-    /// One round for all members. Returns whether there is more to send at once.
-    private func serve(_ present: [Member], _ client: borrowing Client) throws(MongoError) -> Bool {
-        let end = try settlements.lastSequence(client, before: .after(Limits.maxQueryTime))
-        var hasMore = false
-        for member in present { hasMore = try serve(member, end: end, client) || hasMore }
-        return hasMore
-    }
-
-    private func serve(_ member: Member, end: Int64, _ client: borrowing Client) throws(MongoError) -> Bool {
-        guard member.cursor.position < end, member.hasRoom else {
-            resendIfLost(member)
-            return false
-        }
-        let read = try settlements.settlements(
-            after: member.cursor.position, of: member.group.submitter, count: Limits.logBatch, client,
-            before: .after(Limits.maxQueryTime))
-        // With fewer documents than asked for there was nothing more for this group up to the end that was read before.
-        let isAll = read.count < Limits.logBatch
-        let passed = max(read.last?.last ?? 0, isAll ? end : 0)
-        let rows = read.flatMap(\.rows).filter { !member.cursor.isAcknowledged($0.sequence) }
-        let events = try rows.prefix(member.room).map { row throws(MongoError) in
-            (sequence: row.sequence, payload: try Self.payload(of: row))
-        }
-        let updated = send(events, to: member, passing: rows.count <= member.room ? passed : nil)
-        guard let updated else { return false }
-        try storeIfFarAhead(updated, client)
-        return updated.cursor.position < end && updated.hasRoom
-    }
-
-    /// Hands events over, and moves the cursor. Nil where the member has gone meanwhile.
-    private func send(_ events: [(sequence: Int64, payload: [UInt8])], to member: Member, passing end: Int64?) -> Member? {
-        let updated: Member? = members.withLock { members in
-            guard var present = members[member.group.id], present.id == member.id,
-                present.cursor.position == member.cursor.position
-            else { return member }
-            for event in events {
-                guard publisher.publish(to: present.id, sequence: event.sequence, payload: event.payload) else { return nil }
-                present.cursor.didSend(event.sequence)
-                present.movedAt = .now
-            }
-            if let end { present.cursor.didPass(end) }
-            members[member.group.id] = present
-            return present
-        }
-        if updated == nil { remove(member) }
-        return updated
-    }
-
-    private static func payload(of row: CompletionRecord) throws(MongoError) -> [UInt8] {
-        do throws(EncodingError) {
-            return try row.completion.serializedBytes()
-        } catch {
-            throw MongoError(.malformedDocument, "completion \(row.sequence) cannot be encoded: \(error)")
+            if gone.isEmpty { return }
+            for member in gone { end(member, of: &group) }
         }
     }
 
-    /// What left long ago and was never acknowledged went down with a connection: it is sent again.
-    private func resendIfLost(_ member: Member) {
-        guard member.cursor.unacknowledgedCount > 0,
-            member.movedAt.advanced(by: Limits.acknowledgementTimeout) <= .now,
-            publisher.pending(of: member.id) == 0
-        else { return }
-        database.logger.info("Sending unacknowledged completions again", metadata: ["group": "\(member.group.id)"])
-        members.withLock { members in
-            guard members[member.group.id]?.id == member.id else { return }
-            members[member.group.id]?.cursor.rewind()
-            members[member.group.id]?.movedAt = .now
+    /// Ends a membership: what it has goes to others.
+    func end(_ member: String, of group: inout HostedGroup) {
+        group.delivery.leave(member)
+        publisher.close(member: member)
+    }
+
+    /// A member's channel is connected, or is not any more: then it has lost what was on its way, and has to come again.
+    private func connectionChanged(of member: String, in group: String, _ isConnected: Bool) {
+        withGroup(group) { present in
+            guard present.delivery.isMember(member) else { return }
+            if isConnected { present.delivery.connect(member, at: .now) } else { end(member, of: &present) }
+            send(&present)
         }
         thread.wake()
     }
 
-    /// Groups that get little pass over much: noted now and then, so that they need not begin far back.
-    private func storeIfFarAhead(_ member: Member, _ client: borrowing Client) throws(MongoError) {
-        guard member.cursor.lowMark - member.storedLow >= Self.farAhead else { return }
-        _ = try store(member, client, before: .after(Limits.maxQueryTime))
+    /// Lets a group go in the term that it was in: its members find out with their next call.
+    func drop(_ group: HostedGroup.Summary) {
+        hosted.withLock { hosted in
+            guard var present = hosted[group.id], present.term == group.term else { return }
+            hosted[group.id] = nil
+            for member in present.delivery.memberIDs { end(member, of: &present) }
+        }
     }
 
-    private static let farAhead: Int64 = 10_000
-
-    private func storeLowMarks() {
-        for member in members.withLock({ Array($0.values) }) where member.cursor.lowMark > member.storedLow {
-            do throws(MongoError) {
-                try database.pool.withClient { client throws(MongoError) in
-                    _ = try store(member, client, before: .after(Limits.maxQueryTime))
-                }
-            } catch {
-                // Harmless: the group passes over the same again.
-                return database.logger.info("How far the groups have come is not stored", metadata: ["error": "\(error)"])
-            }
+    /// Takes out the groups that have no members any more.
+    func removeEmpty() -> [HostedGroup.Summary] {
+        hosted.withLock { hosted in
+            let empty = hosted.values.filter(\.delivery.isEmpty).map(\.summary)
+            for group in empty { hosted[group.id] = nil }
+            return empty
         }
     }
 }

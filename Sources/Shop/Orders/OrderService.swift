@@ -34,11 +34,12 @@ struct OrderService: Orders.OrderService.Handlers {
         .parked(maxRequestBytes: Limits.maxSmallRequest) { call in cancel(call) }
     }
 
+    /// One at a time: see `Notifier.join`.
     var subscribe: Handler<Orders.SubscribeRequest, Orders.SubscribeResponse> {
-        .unary(maxRequestBytes: Limits.maxSmallRequest) { (request, context) throws(RPCError) in try join(request, context) }
+        .unary(concurrency: 1, maxRequestBytes: Limits.maxSmallRequest) { (request, context) throws(RPCError) in try join(request, context) }
     }
 
-    /// Together, so that each group's mark is stored once for all of them.
+    /// Together, so that each member's numbers are looked at once for all of them.
     var ackCompletions: Handler<Orders.AckCompletionsRequest, Orders.AckCompletionsResponse> {
         .gathered(priority: .high, maxRequestBytes: Limits.maxAcknowledgementRequest) { calls in acknowledge(calls) }
     }
@@ -130,7 +131,8 @@ extension OrderService {
         try checkAllowed(filter)
         let group = SubscriptionGroup(identity: context.identity.name, name: request.group, filter: filter)
         let membership = try notifier.join(
-            group, start: request.afterSequence < 0 ? nil : request.afterSequence, before: context.deadline)
+            group, start: request.afterSequence < 0 ? nil : request.afterSequence, skipsExpired: request.skipExpired,
+            before: context.deadline)
         return Orders.SubscribeResponse(
             endpoint: membership.endpoint, token: membership.token, memberId: membership.id,
             ackedSequence: membership.lowMark)
@@ -155,9 +157,7 @@ extension OrderService {
         }
         for (member, calls) in members {
             do throws(RPCError) {
-                let low = try notifier.acknowledge(
-                    calls.flatMap(\.request.sequences), group: member.group, member: member.id,
-                    before: .after(Limits.maxQueryTime))
+                let low = try notifier.acknowledge(calls.flatMap(\.request.sequences), group: member.group, member: member.id)
                 for call in calls { call.reply(Orders.AckCompletionsResponse(ackedSequence: low)) }
             } catch {
                 for call in calls { call.fail(error) }
@@ -189,9 +189,14 @@ extension OrderService {
         try checkAllowed(filter)
         let count = request.maxCount == 0 ? Limits.defaultCompletions : min(Int(request.maxCount), Limits.maxCompletions)
         let submitter = filter == .all ? nil : context.identity.name
-        return try database.perform(.read, before: context.deadline) { client throws(MongoError) in
-            try read(after: request.afterSequence, submitter, count, client, before: context.deadline)
+        let after = request.afterSequence
+        let (response, first) = try database.perform(.read, before: context.deadline) { client throws(MongoError) in
+            let response = try read(after: after, submitter, count, client, before: context.deadline)
+            // Asked after reading: what is there now was there before.
+            return (response, try reader.settlements.firstSequence(client, before: context.deadline))
         }
+        if after + 1 < first && !request.skipExpired { throw SettlementStore.expired(after: after, first: first) }
+        return response
     }
 
     private func read(

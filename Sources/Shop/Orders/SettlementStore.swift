@@ -32,15 +32,6 @@ struct SettlementStore: Sendable {
         try session.collection(CollectionName.settlements, in: database).insertOne(document, timeLimit: deadline.remaining)
     }
 
-    /// The number of the last completion that a majority has, or 0.
-    func lastSequence(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64 {
-        let options = FindOptions(
-            sort: Document { $0.append("_id", -1) }, projection: Document { $0.append("_id", 1) }, readConcern: .majority,
-            timeLimit: deadline.remaining)
-        return try client.collection(CollectionName.settlements, in: database)
-            .findOne(Document(), options) { row throws(MongoError) in try row.int64("_id") } ?? 0
-    }
-
     /// The next settlements with completions after `sequence`, at most `count` documents.
     ///
     /// - Parameter identity: rows of this identity only (nil: all). Others' rows do not leave the database then.

@@ -13,8 +13,10 @@ struct OrdersWatch: ClientCommand {
               orderwire orders watch --group audit --filter all --after 0 -o jsonl
               orderwire orders watch --group mailer --count 1
 
-            A group is durable: what completes while nobody watches is printed at the next watch. Each completion is printed at \
-            least once, in order. Runs until Ctrl-C; a restart of the server does not end it.
+            A group is durable: what completes while nobody watches is printed at the next watch. Several may watch one group at \
+            once, wherever they run, and share its completions out among them; what one leaves unfinished goes to another. \
+            Each completion is printed at least once; in order, where one watches. Runs until Ctrl-C; a restart of the server does not \
+            end it.
             """)
 
     enum Filter: String, CaseIterable, ExpressibleByArgument {
@@ -31,6 +33,9 @@ struct OrdersWatch: ClientCommand {
     @Option(parsing: .unconditional, help: ArgumentHelp("Where a new group starts: after this sequence number. Without it, from now on.", valueName: "n"))
     var after: Int64 = -1
 
+    @Flag(help: "Where completions expired before the group got them, go on after those instead of failing.")
+    var skipExpired = false
+
     @Option(help: ArgumentHelp("End after so many completions.", valueName: "n"))
     var count: Int?
 
@@ -43,13 +48,15 @@ struct OrdersWatch: ClientCommand {
     }
 
     func run(_ connection: Connection) async throws {
-        let feed = CompletionFeed(connection.invoker, group: group, filter: filter == .mine ? .mine : .all, after: after)
+        let feed = CompletionFeed(
+            connection.invoker, group: group, filter: filter == .mine ? .mine : .all, after: after, skipsExpired: skipExpired)
         let lines = connection.output.lines(Field.completion)
+        var completions = feed.makeAsyncIterator()
         var printed = 0
-        for try await completion in feed {
+        while printed != count, let completion = try await completions.next() {
             try lines.write(completion)
             printed += 1
-            if printed == count { break }
         }
+        await completions.finish()
     }
 }

@@ -37,12 +37,15 @@ final class ProcessOutput: Sendable {
     var soFar: String { String(decoding: state.withLock { $0.bytes }, as: UTF8.self) }
 
     /// Whether it holds `text` within 10 seconds.
-    func eventually(contains text: String) async -> Bool {
-        let deadline = ContinuousClock.now + .seconds(10)
-        while !soFar.contains(text), ContinuousClock.now < deadline {
+    func eventually(contains text: String) async -> Bool { await eventually { $0.contains(text) } }
+
+    /// Whether it comes to be as wanted within a while.
+    func eventually(within limit: Duration = .seconds(10), _ isWanted: (String) -> Bool) async -> Bool {
+        let deadline = ContinuousClock.now + limit
+        while !isWanted(soFar), ContinuousClock.now < deadline {
             do { try await Task.sleep(for: .milliseconds(5)) } catch { break }
         }
-        return soFar.contains(text)
+        return isWanted(soFar)
     }
 
     /// The next line that was not taken yet, without its end; nil once there is no more. For one reader.

@@ -1,7 +1,9 @@
+import MongoDB
 import ProtoShop
 import Protobuf
 import RPC
 import RPCClient
+import Synchronization
 import TestSupport
 import Testing
 
@@ -18,10 +20,14 @@ struct NotifierTests {
 
     /// Reads `count` events of a membership.
     private func events(_ membership: Orders.SubscribeResponse, _ count: Int) async throws -> [Orders.Completion] {
-        let stream = try EventStream(endpoint: membership.endpoint, memberID: membership.memberId, token: membership.token)
+        let stream = try EventStream(membership)
         defer { stream.close() }
+        return try await completions(count, of: stream)
+    }
+
+    private func completions(_ count: Int, of stream: EventStream) async throws -> [Orders.Completion] {
         var completions: [Orders.Completion] = []
-        for await event in stream {
+        for await event in stream where !event.isHeartbeat {
             let completion = try Orders.Completion(serializedBytes: event.payload)
             #expect(completion.sequence == event.sequence)
             completions.append(completion)
@@ -71,31 +77,118 @@ struct NotifierTests {
             let first = try await orders.subscribe(.init(group: "g"))
             #expect(first.ackedSequence == 0)
             try await order(["k1", "k2", "k3", "k4"], orders)
-            #expect(try await events(first, 4).map(\.sequence) == [1, 2, 3, 4])
+            let stream = try EventStream(first)
+            #expect(try await completions(4, of: stream).map(\.sequence) == [1, 2, 3, 4])
             // 1 and 3: the mark moves to 1 only.
             let low = try await orders.ackCompletions(.init(group: "g", memberId: first.memberId, sequences: [3, 1])).ackedSequence
             #expect(low == 1)
             let second = try await orders.subscribe(.init(group: "g"))
             #expect(second.ackedSequence == 1)
-            #expect(try await events(second, 3).map(\.sequence) == [2, 3, 4])
+            let secondStream = try EventStream(second)
+            // The connection of a member is its life.
+            stream.close()
+            #expect(try await completions(2, of: secondStream).map(\.sequence) == [2, 4])
             let stale = await failure { () throws(RPCError) in
                 try await orders.ackCompletions(.init(group: "g", memberId: first.memberId, sequences: [2]))
             }
             #expect(stale?.reason == "MEMBER_UNKNOWN")
+            // It came through the first membership, as well.
             _ = try await orders.ackCompletions(.init(group: "g", memberId: second.memberId, sequences: [2]))
             try await other.withClient { _, elsewhere in
-                let third = try await elsewhere.subscribe(.init(group: "g"))
-                #expect(third.ackedSequence == 2)
-                #expect(try await events(third, 2).map(\.sequence) == [3, 4])
-                // The first server learns that the group has moved.
+                // Which is alive here.
+                let refused = await failure { () throws(RPCError) in try await elsewhere.subscribe(.init(group: "g")) }
+                #expect(refused?.reason == "GROUP_ELSEWHERE" && refused?.code == .failedPrecondition)
+                secondStream.close()
+                let third: Orders.SubscribeResponse = try await eventually {
+                    do throws(RPCError) { return try await elsewhere.subscribe(.init(group: "g")) } catch { return nil }
+                }
+                // 3 was acknowledged above the mark: only its server knew.
+                #expect(third.ackedSequence == 3)
+                #expect(try await events(third, 1).map(\.sequence) == [4])
+                #expect(try await elsewhere.ackCompletions(.init(group: "g", memberId: third.memberId, sequences: [4])).ackedSequence == 4)
+            }
+        }
+    }
+
+    @Test("a server that takes a group whose holder does not renew it has it alone")
+    func lostTerm() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, orders in
+            _ = try await catalog.importProducts(.init(products: [.sample("a")]))
+            let member = try await orders.subscribe(.init(group: "g"))
+            let stream = try EventStream(member)
+            defer { stream.close() }
+            // As another server does it, once the term has run out.
+            let groups = GroupStore(database: shop.database)
+            let group = SubscriptionGroup(identity: "tester", name: "g", filter: .mine)
+            func hold(_ server: String) throws -> String {
+                let hold = try shop.inDatabase { client throws(MongoError) in
+                    try groups.hold(group, term: server, server: server, start: 0, client, before: .after(.seconds(5)))
+                }
+                switch hold {
+                case .held: return "held"
+                case .elsewhere(let server): return server
+                case .otherFilter: return "other filter"
+                }
+            }
+            #expect(try hold("thief") == shop.appName)
+            try shop.inDatabase { client throws(MongoError) in
+                let update = Update { $0.document("$set") { $0.append("seen", BSONDate(millisecondsSince1970: 0)) } }
+                try client.collection("groups", in: shop.database).updateOne(Document { $0.append("_id", group.id) }, update)
+            }
+            // The holder may have been quicker to renew it.
+            if try hold("thief") == "held" {
                 try await eventually {
                     await failure { () throws(RPCError) in
-                        try await orders.ackCompletions(.init(group: "g", memberId: second.memberId))
+                        try await orders.ackCompletions(.init(group: "g", memberId: member.memberId))
                     }?.reason == "MEMBER_UNKNOWN"
                 }
-                let end = try await elsewhere.ackCompletions(
-                    .init(group: "g", memberId: third.memberId, sequences: [4, 3])).ackedSequence
-                #expect(end == 4)
+                #expect(try hold("another") == "thief")
+            }
+        }
+    }
+
+    @Test("of several members each completion goes to one; who falls silent or is slow holds up nobody else")
+    func severalMembers() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, orders in
+            _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 100_000)]))
+            var members: [Orders.SubscribeResponse] = []
+            for _ in 0..<3 { members.append(try await orders.subscribe(.init(group: "g"))) }
+            #expect(Set(members.map(\.endpoint)).count == 3 && Set(members.map(\.token)).count == 3)
+            let streams = try members.map(EventStream.init)
+            // All are there before anything is to be shared out.
+            for stream in streams { for await event in stream where event.isHeartbeat { break } }
+            let seen = [Seen(), Seen()]
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                // The third reads nothing and says nothing; the others acknowledge, and show once a second that they live.
+                for (index, seen) in seen.enumerated() {
+                    let (stream, id) = (streams[index], members[index].memberId)
+                    tasks.addTask {
+                        for await event in stream {
+                            if !event.isHeartbeat { seen.insert(event.sequence) }
+                            _ = try await orders.ackCompletions(
+                                .init(group: "g", memberId: id, sequences: event.isHeartbeat ? [] : [event.sequence]))
+                        }
+                    }
+                }
+                try await order((0..<30).map { "k\($0)" }, orders)
+                try await eventually { seen[0].numbers.count + seen[1].numbers.count >= 20 }
+                #expect(!seen[0].numbers.isEmpty && !seen[1].numbers.isEmpty, "each has its share")
+                // What the third had comes to them once it has been silent for long enough.
+                let end: Int64 = try await eventually {
+                    let low = try await orders.ackCompletions(.init(group: "g", memberId: members[0].memberId)).ackedSequence
+                    return low == 30 ? low : nil
+                }
+                #expect(end == 30 && seen[0].numbers.union(seen[1].numbers) == Set(1...30))
+                let silent = await failure { () throws(RPCError) in
+                    try await orders.ackCompletions(.init(group: "g", memberId: members[2].memberId))
+                }
+                #expect(silent?.reason == "MEMBER_UNKNOWN")
+                for stream in streams { stream.close() }
+                try await tasks.waitForAll()
             }
         }
     }
@@ -169,6 +262,58 @@ struct NotifierTests {
         }
     }
 
+    @Test("what retention has removed is asked for in vain, by lists and groups, unless they say that they can do without")
+    func expired() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        func remove(through last: Int64) throws {
+            try shop.inDatabase { client throws(MongoError) in
+                let old = Document { $0.document("_id") { $0.append("$lte", last) } }
+                try client.collection("settlements", in: shop.database).deleteMany(old)
+            }
+        }
+        try await shop.withClient { catalog, orders in
+            _ = try await catalog.importProducts(.init(products: [.sample("a")]))
+            try await order(["k1", "k2", "k3", "k4"], orders)
+            let early = try await orders.subscribe(.init(group: "early"))
+            #expect(try await events(early, 4).count == 4)
+            // While a server has the group, it has also what it read for it.
+            try await eventually {
+                try shop.count("groups", Document { $0.document("term") { $0.append("$exists", true) } }) == 0
+            }
+            try remove(through: 2)
+            func expectExpired(_ after: Int64, of first: Int64, _ call: () async throws(RPCError) -> some Sendable) async {
+                let error = await failure(of: call)
+                #expect(error?.code == .outOfRange && error?.reason == "COMPLETIONS_EXPIRED" && error?.disposition == .notExecuted)
+                #expect(error?.metadata == ["first_sequence": "\(first)"])
+            }
+            for after in [Int64(0), 1] {
+                await expectExpired(after, of: 3) { () throws(RPCError) in
+                    try await orders.listCompletions(.init(afterSequence: after))
+                }
+                await expectExpired(after, of: 3) { () throws(RPCError) in
+                    try await orders.subscribe(.init(group: "new", afterSequence: after))
+                }
+            }
+            await expectExpired(0, of: 3) { () throws(RPCError) in try await orders.subscribe(.init(group: "early")) }
+            #expect(try await orders.listCompletions(.init(afterSequence: 2)).completions.map(\.sequence) == [3, 4])
+            let skipped = try await orders.listCompletions(.init(afterSequence: 0, maxCount: 1, skipExpired: true))
+            #expect(skipped.completions.map(\.sequence) == [3] && skipped.lastSequence == 3)
+            let again = try await orders.subscribe(.init(group: "early", skipExpired: true))
+            #expect(again.ackedSequence == 2)
+            #expect(try await events(again, 2).map(\.sequence) == [3, 4])
+            // What was refused has not made a group.
+            let new = try await orders.subscribe(.init(group: "new", afterSequence: -1))
+            #expect(new.ackedSequence == 4)
+            // Nothing is left, and numbers go on from where they were.
+            try remove(through: 4)
+            await expectExpired(3, of: 5) { () throws(RPCError) in try await orders.listCompletions(.init(afterSequence: 3)) }
+            #expect(try await orders.listCompletions(.init(afterSequence: 1, skipExpired: true)).lastSequence == 4)
+            #expect(try await orders.subscribe(.init(group: "newest", afterSequence: -1)).ackedSequence == 4)
+            #expect(try await orders.listCompletions(.init(afterSequence: 4)).lastSequence == 4)
+        }
+    }
+
     @Test("many at once arrive without a gap, though batches are read and acknowledged in pieces")
     func many() async throws {
         let shop = try RunningShop()
@@ -176,11 +321,10 @@ struct NotifierTests {
         try await shop.withClient { catalog, orders in
             _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 100_000)]))
             let membership = try await orders.subscribe(.init(group: "g", filter: .all))
-            let stream = try EventStream(
-                endpoint: membership.endpoint, memberID: membership.memberId, token: membership.token)
+            let stream = try EventStream(membership)
             defer { stream.close() }
             // More than the window of unacknowledged events.
-            let total = Int64(Limits.notificationWindow + 1500)
+            let total = Int64(Limits.notificationWindow + 4500)
             let submitted = Task {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for index in 0..<total {
@@ -193,9 +337,9 @@ struct NotifierTests {
                 }
             }
             var last: Int64 = 0
-            for await event in stream {
+            for await event in stream where !event.isHeartbeat {
                 #expect(event.sequence == last + 1)
-                #expect(event.previous == last)
+                #expect(event.previous == last && !event.isAfterLoss)
                 last = event.sequence
                 if last % 500 == 0 || last == total {
                     _ = try await orders.ackCompletions(
@@ -206,5 +350,20 @@ struct NotifierTests {
             try await submitted.value
             #expect(try await orders.subscribe(.init(group: "g", filter: .all)).ackedSequence == total)
         }
+    }
+}
+
+/// What a member got.
+private final class Seen: Sendable {
+    private let storage = Mutex<Set<Int64>>([])
+
+    var numbers: Set<Int64> { storage.withLock { $0 } }
+    func insert(_ sequence: Int64) { storage.withLock { _ = $0.insert(sequence) } }
+}
+
+extension EventStream {
+    /// The channel of a membership.
+    fileprivate convenience init(_ membership: Orders.SubscribeResponse) throws {
+        try self.init(endpoint: membership.endpoint, memberID: membership.memberId, token: membership.token)
     }
 }

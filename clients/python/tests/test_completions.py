@@ -1,6 +1,8 @@
 """Completions from the real program, over its restarts."""
+import os
 import queue
 import threading
+import time
 import unittest
 
 import orderwire
@@ -8,7 +10,7 @@ from orderwire import Code, Disposition
 from orderwire.catalog.v1 import catalog_service_pb2
 from orderwire.orders.v1 import order_pb2, order_service_pb2
 
-from .support import PATIENCE, PROGRAMS, Shop, temporary_folder
+from .support import PATIENCE, PROGRAMS, Shop, eventually, temporary_folder
 
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
@@ -89,15 +91,25 @@ class CompletionTests(unittest.TestCase):
                 order_service_pb2.ListCompletionsRequest(after_sequence=0)).completions]
         return found
 
-    def test_a_group_has_one_member(self):
-        first = Subscriber(self.channel, "taken", after=0)
-        self.submit("one")
-        first.take(1)
-        second = Subscriber(self.channel, "taken", after=0)
-        first.thread.join(PATIENCE)
-        self.assertEqual((first.error.code, first.error.reason), (Code.ABORTED, "MEMBERSHIP_TAKEN"))
-        self.submit("two")
-        self.assertTrue(any(second.take(1)[0].sequence == 2 for _ in range(2)))  # the first may come again
+    def test_members_share_a_group(self):
+        members = [Subscriber(self.channel, "shared", after=0) for _ in range(2)]
+        ids = {self.submit(str(number)).id for number in range(30)}
+        self.assertTrue(eventually(lambda: sum(member.seen.qsize() for member in members) >= 30))
+        seen = [completion for member in members for completion in member.take(member.seen.qsize())]
+        self.assertEqual(sorted(completion.sequence for completion in seen), list(range(1, 31)), "each by one of them, once")
+        self.assertEqual({completion.order_id for completion in seen}, ids)
+
+    @unittest.skipUnless(os.environ.get("ORDERWIRE_LONG") == "1", "takes longer than a member may be silent")
+    def test_a_consumer_that_takes_its_time_stays_a_member(self):
+        for number in range(3):
+            self.submit(str(number))
+        completions = orderwire.completions(self.channel, "slow", after=0)
+        self.assertEqual(next(completions).sequence, 1)
+        time.sleep(7)
+        other = Subscriber(self.channel, "slow", after=0)
+        self.assertEqual([next(completions).sequence, next(completions).sequence], [2, 3])
+        completions.close()
+        self.assertEqual([completion.sequence for completion in other.take(1)], [3])  # which was not finished with
 
     def test_refused_fields_are_listed_all_at_once(self):
         line = order_pb2.OrderLine(product_id="", quantity=-1)

@@ -1006,7 +1006,7 @@ const ProtobufCMessageDescriptor orderwire__orders__v1__cancel_order_response__d
   (ProtobufCMessageInit) orderwire__orders__v1__cancel_order_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor orderwire__orders__v1__subscribe_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor orderwire__orders__v1__subscribe_request__field_descriptors[4] =
 {
   {
     "group",
@@ -1044,16 +1044,29 @@ static const ProtobufCFieldDescriptor orderwire__orders__v1__subscribe_request__
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "skip_expired",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__SubscribeRequest, skip_expired),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned orderwire__orders__v1__subscribe_request__field_indices_by_name[] = {
   2,   /* field[2] = after_sequence */
   1,   /* field[1] = filter */
   0,   /* field[0] = group */
+  3,   /* field[3] = skip_expired */
 };
 static const ProtobufCIntRange orderwire__orders__v1__subscribe_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor orderwire__orders__v1__subscribe_request__descriptor =
 {
@@ -1063,7 +1076,7 @@ const ProtobufCMessageDescriptor orderwire__orders__v1__subscribe_request__descr
   "Orderwire__Orders__V1__SubscribeRequest",
   "orderwire.orders.v1",
   sizeof(Orderwire__Orders__V1__SubscribeRequest),
-  3,
+  4,
   orderwire__orders__v1__subscribe_request__field_descriptors,
   orderwire__orders__v1__subscribe_request__field_indices_by_name,
   1,  orderwire__orders__v1__subscribe_request__number_ranges,
@@ -1249,7 +1262,7 @@ const ProtobufCMessageDescriptor orderwire__orders__v1__ack_completions_response
   (ProtobufCMessageInit) orderwire__orders__v1__ack_completions_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor orderwire__orders__v1__list_completions_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor orderwire__orders__v1__list_completions_request__field_descriptors[4] =
 {
   {
     "after_sequence",
@@ -1287,16 +1300,29 @@ static const ProtobufCFieldDescriptor orderwire__orders__v1__list_completions_re
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "skip_expired",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ListCompletionsRequest, skip_expired),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned orderwire__orders__v1__list_completions_request__field_indices_by_name[] = {
   0,   /* field[0] = after_sequence */
   1,   /* field[1] = filter */
   2,   /* field[2] = max_count */
+  3,   /* field[3] = skip_expired */
 };
 static const ProtobufCIntRange orderwire__orders__v1__list_completions_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor orderwire__orders__v1__list_completions_request__descriptor =
 {
@@ -1306,7 +1332,7 @@ const ProtobufCMessageDescriptor orderwire__orders__v1__list_completions_request
   "Orderwire__Orders__V1__ListCompletionsRequest",
   "orderwire.orders.v1",
   sizeof(Orderwire__Orders__V1__ListCompletionsRequest),
-  3,
+  4,
   orderwire__orders__v1__list_completions_request__field_descriptors,
   orderwire__orders__v1__list_completions_request__field_indices_by_name,
   1,  orderwire__orders__v1__list_completions_request__number_ranges,

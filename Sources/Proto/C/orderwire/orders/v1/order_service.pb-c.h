@@ -225,10 +225,14 @@ struct  Orderwire__Orders__V1__SubscribeRequest
    * Where a new group starts: completions after this sequence number. -1: from now on.
    */
   int64_t after_sequence;
+  /*
+   * Where completions that the group has not got are expired, go on after them instead of failing.
+   */
+  protobuf_c_boolean skip_expired;
 };
 #define ORDERWIRE__ORDERS__V1__SUBSCRIBE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__subscribe_request__descriptor) \
-    , (char *)protobuf_c_empty_string, ORDERWIRE__ORDERS__V1__COMPLETION_FILTER__COMPLETION_FILTER_UNSPECIFIED, 0 }
+    , (char *)protobuf_c_empty_string, ORDERWIRE__ORDERS__V1__COMPLETION_FILTER__COMPLETION_FILTER_UNSPECIFIED, 0, 0 }
 
 
 /*
@@ -246,11 +250,11 @@ struct  Orderwire__Orders__V1__SubscribeResponse
    */
   char *token;
   /*
-   * Id of this membership. A later Subscribe to the group ends it.
+   * Id of this membership. It ends with the connection of the PULL socket, and when no AckCompletions has come for 5 s.
    */
   char *member_id;
   /*
-   * Everything up to this sequence number is acknowledged already.
+   * Everything up to this sequence number is acknowledged already, by any member.
    */
   int64_t acked_sequence;
 };
@@ -260,7 +264,7 @@ struct  Orderwire__Orders__V1__SubscribeResponse
 
 
 /*
- * AckCompletionsRequest acknowledges events.
+ * AckCompletionsRequest acknowledges events. To be sent once a second, and empty where there is nothing to acknowledge.
  */
 struct  Orderwire__Orders__V1__AckCompletionsRequest
 {
@@ -270,11 +274,11 @@ struct  Orderwire__Orders__V1__AckCompletionsRequest
    */
   char *group;
   /*
-   * Membership the events came through.
+   * The caller's present membership. Events that came through a former one are acknowledged through it, too.
    */
   char *member_id;
   /*
-   * Sequence numbers, at most 10,000, in any order.
+   * Sequence numbers, at most 10,000, in any order. Repeated ones, and such that nobody was sent, do no harm.
    */
   size_t n_sequences;
   int64_t *sequences;
@@ -291,7 +295,7 @@ struct  Orderwire__Orders__V1__AckCompletionsResponse
 {
   ProtobufCMessage base;
   /*
-   * Everything up to this sequence number is acknowledged. Output only.
+   * Everything up to this sequence number is acknowledged, by any member. Output only.
    */
   int64_t acked_sequence;
 };
@@ -318,10 +322,14 @@ struct  Orderwire__Orders__V1__ListCompletionsRequest
    * Most completions to return; 0 means 100, more than 1,000 means 1,000, less than 0 is refused.
    */
   int32_t max_count;
+  /*
+   * Where completions after that number are expired, return those after them instead of failing.
+   */
+  protobuf_c_boolean skip_expired;
 };
 #define ORDERWIRE__ORDERS__V1__LIST_COMPLETIONS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__list_completions_request__descriptor) \
-    , 0, ORDERWIRE__ORDERS__V1__COMPLETION_FILTER__COMPLETION_FILTER_UNSPECIFIED, 0 }
+    , 0, ORDERWIRE__ORDERS__V1__COMPLETION_FILTER__COMPLETION_FILTER_UNSPECIFIED, 0, 0 }
 
 
 /*
