@@ -225,8 +225,8 @@ import ZeroMQ
             let error = await failure { () throws(RPCError) in try await channel.echo("x", timeout: .milliseconds(100)) }
             if error == nil { inARow += 1 } else { (inARow, lastFailure) = (0, began) }
         }
-        // The peer's heartbeat is 500 ms; the rest is this machine's.
-        #expect(inARow == 200 && lastFailure.microseconds(since: stopped) < 500_000 + 1_000_000)
+        // The peer's heartbeat is 500 ms; the rest is this machine's, whose other half may be busy.
+        #expect(inARow == 200 && lastFailure.microseconds(since: stopped) < 500_000 + 5_000_000)
         servers[0].signal(SIGCONT)
         let returned = Shared(false)
         let back = servers[0].endpoint

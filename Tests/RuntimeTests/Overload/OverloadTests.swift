@@ -72,7 +72,7 @@ import ZeroMQ
         let endpoint = server.endpoint
         // Four workers can do 2,000 a second.
         let flooding = Task.detached {
-            try await onThread { try Self.flood(endpoint, perMillisecond: 10, budget: 400_000) { isOver.value } }
+            try await onThread { try Self.flood(endpoint, perMillisecond: 10, budget: 2_000_000) { isOver.value } }
         }
         var failures: [String] = []
         let end = Deadline.after(.seconds(2))
