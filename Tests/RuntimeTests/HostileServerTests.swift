@@ -161,7 +161,11 @@ import ZeroMQ
             // One at a time, and never none for longer than a moment: as under load.
             var answer: String?
             for _ in 0..<20 where answer == nil {
-                do throws(RPCError) { answer = try await channel.echo("x", timeout: .seconds(30)) } catch { #expect(error.disposition == .notExecuted) }
+                do throws(RPCError) {
+                    answer = try await channel.echo("x", timeout: .seconds(30))
+                } catch {
+                    #expect(error.disposition == .notExecuted, "\(error)")
+                }
             }
             return (first, answer)
         }
