@@ -10,6 +10,15 @@ package enum ReadConcern: String, Sendable {
     case snapshot
 }
 
+/// What a commit waits for.
+package enum CommitConcern: Sendable {
+    /// A majority's journals.
+    case majority
+    /// The primary alone: what was committed may be lost again, and with it all that was committed after it. Once something
+    /// committed later has reached a majority, this has too.
+    case primary
+}
+
 /// A server session, and the transactions in it, one after another. It ends when the value goes out of scope; a
 /// transaction that is open then is aborted.
 package struct Session: ~Copyable, ~Escapable {
@@ -47,9 +56,9 @@ package struct Session: ~Copyable, ~Escapable {
         tied(Collection(client: client, database: database, name: name, session: handle, timeouts: timeouts), to: self)
     }
 
-    /// Begins a transaction that commits to a majority's journals. No round trip; the first operation carries it.
+    /// Begins a transaction. No round trip; the first operation carries it.
     package func startTransaction(
-        readConcern: ReadConcern = .snapshot, maxCommitTime: Duration? = nil
+        readConcern: ReadConcern = .snapshot, commitConcern: CommitConcern = .majority, maxCommitTime: Duration? = nil
     ) throws(MongoError) {
         let limit = try timeouts.maxTimeMilliseconds(remaining: maxCommitTime)
         guard let options = mongoc_transaction_opts_new(), let reads = mongoc_read_concern_new(),
@@ -61,8 +70,13 @@ package struct Session: ~Copyable, ~Escapable {
             mongoc_write_concern_destroy(writes)
         }
         mongoc_read_concern_set_level(reads, readConcern.rawValue)
-        mongoc_write_concern_set_wmajority(writes, Int32(clamping: timeouts.maxTime.wholeMilliseconds))
-        mongoc_write_concern_set_journal(writes, true)
+        switch commitConcern {
+        case .majority:
+            mongoc_write_concern_set_wmajority(writes, Int32(clamping: timeouts.maxTime.wholeMilliseconds))
+            mongoc_write_concern_set_journal(writes, true)
+        case .primary:
+            mongoc_write_concern_set_w(writes, 1)
+        }
         mongoc_transaction_opts_set_read_concern(options, reads)
         mongoc_transaction_opts_set_write_concern(options, writes)
         mongoc_transaction_opts_set_max_commit_time_ms(options, limit)

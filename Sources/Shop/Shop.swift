@@ -62,7 +62,7 @@ package final class Shop: Sendable {
             server: configuration.serverName)
         let transaction = SettlementTransaction(
             leases: LeaseStore(database: database.name), orders: orders, stock: StockStore(database: database.name),
-            settlements: settlements)
+            catalogue: CategoryStore(database: database.name), settlements: settlements)
         let settler = Settler(
             pool: database.pool, transaction: transaction, holder: configuration.serverName, logger: database.logger
         ) {

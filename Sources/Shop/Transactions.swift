@@ -10,18 +10,19 @@ enum Transactions {
     /// transaction may be done. libmongoc's own loop would go on for 120 s, and without a pause.
     ///
     /// - Parameters:
+    ///   - concern: what the commit waits for.
     ///   - deadline: no repetition begins after it.
     ///   - backoff: how long to pause.
     ///   - pause: waits, or returns false where the work is to be given up.
     static func run<Result>(
-        on session: borrowing Session, before deadline: Deadline, backoff: Backoff = Backoff(),
+        on session: borrowing Session, to concern: CommitConcern = .majority, before deadline: Deadline, backoff: Backoff = Backoff(),
         pause: (Duration) -> Bool = { blockThread(for: $0) },
         _ body: (borrowing Session) throws(MongoError) -> Result
     ) throws(MongoError) -> Result {
         var backoff = backoff
         while true {
             do throws(MongoError) {
-                try session.startTransaction(maxCommitTime: deadline.remaining)
+                try session.startTransaction(commitConcern: concern, maxCommitTime: deadline.remaining)
                 let result = try uncommitted(session, body)
                 // Too late: aborted, nothing of it remains.
                 if deadline.hasPassed { throw MongoError(.timeout, "no time was left to commit") }

@@ -12,11 +12,13 @@ struct Violations {
     }
 
     /// Ids and keys: 1 to 64 bytes of printable ASCII without spaces.
-    mutating func checkID(_ id: String, _ field: String) {
+    ///
+    /// - Parameter field: made only where something is wrong.
+    mutating func checkID(_ id: String, _ field: @autoclosure () -> String) {
         if id.isEmpty {
-            add(field, "required")
+            add(field(), "required")
         } else if id.utf8.count > Limits.maxIDLength || !id.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) {
-            add(field, "must be 1 to \(Limits.maxIDLength) bytes of printable ASCII without spaces")
+            add(field(), "must be 1 to \(Limits.maxIDLength) bytes of printable ASCII without spaces")
         }
     }
 

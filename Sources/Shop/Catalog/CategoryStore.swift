@@ -10,10 +10,18 @@ struct CategoryStore: Sendable {
 
     /// The stamp, as it is now.
     func stamp(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> CatalogStamp {
-        let stamp = try client.collection(CollectionName.catalog, in: database)
-            .findOne(Self.whole, FindOptions(hint: "_id_", timeLimit: deadline.remaining)) { row throws(MongoError) in
-                CatalogStamp(value: try row.int64("stamp"))
-            }
+        try Self.stamp(in: client.collection(CollectionName.catalog, in: database), before: deadline)
+    }
+
+    /// The stamp, as the session's transaction sees it.
+    func stamp(_ session: borrowing Session, before deadline: Deadline) throws(MongoError) -> CatalogStamp {
+        try Self.stamp(in: session.collection(CollectionName.catalog, in: database), before: deadline)
+    }
+
+    private static func stamp(in catalog: borrowing Collection, before deadline: Deadline) throws(MongoError) -> CatalogStamp {
+        let stamp = try catalog.findOne(whole, FindOptions(hint: "_id_", timeLimit: deadline.remaining)) { row throws(MongoError) in
+            CatalogStamp(value: try row.int64("stamp"))
+        }
         return stamp ?? .none
     }
 

@@ -42,6 +42,15 @@ extension Decisions {
         return decisions
     }
 
+    /// What `orders` take from stock at most.
+    static func mostDemands(of orders: [OpenOrder]) -> [String: Int64] {
+        var demands: [String: Int64] = [:]
+        for order in orders where !order.isCancelled {
+            for line in order.lines { demands[line.productID, default: 0] += line.quantity }
+        }
+        return demands
+    }
+
     private mutating func decide(_ order: OpenOrder, _ products: [String: StockedProduct]) {
         let verdict = verdict(on: order, products)
         verdicts.append(verdict)

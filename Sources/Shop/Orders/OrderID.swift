@@ -12,9 +12,12 @@ enum OrderID {
     static let length = 26
 
     static func make(identity: String, key: String) -> String {
-        var hash = SHA256()
-        hash.update(data: Array(identity.utf8) + [separator] + Array(key.utf8))
-        return Base32.encode(hash.finalize().prefix(16))
+        var text: [UInt8] = []
+        text.reserveCapacity(identity.utf8.count + 1 + key.utf8.count)
+        text += identity.utf8
+        text.append(separator)
+        text += key.utf8
+        return SHA256.hash(data: text).withUnsafeBytes { Base32.encode($0.prefix(16)) }
     }
 
     /// Whether `id` could be one. What could not need not be looked for.
@@ -27,8 +30,10 @@ enum OrderID {
 enum Base32 {
     static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".utf8)
 
-    static func encode(_ bytes: some Sequence<UInt8>) -> String {
+    static func encode(_ bytes: some Collection<UInt8>) -> String {
+        let alphabet = Self.alphabet
         var characters: [UInt8] = []
+        characters.reserveCapacity((bytes.count * 8 + 4) / 5)
         var (buffer, bits): (UInt32, UInt32) = (0, 0)
         for byte in bytes {
             buffer = buffer << 8 | UInt32(byte)

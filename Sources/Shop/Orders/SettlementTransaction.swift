@@ -6,6 +6,7 @@ struct SettlementTransaction: Sendable {
     let leases: LeaseStore
     let orders: OrderStore
     let stock: StockStore
+    let catalogue: CategoryStore
     let settlements: SettlementStore
 
     enum Outcome: Sendable, Equatable {
@@ -15,23 +16,49 @@ struct SettlementTransaction: Sendable {
         case leaseLost
     }
 
-    /// - Parameter pause: waits before a repetition, or returns false to give up.
+    /// - Parameters:
+    ///   - known: what earlier settlements of this settler know of products; in the end, what this one knows.
+    ///   - concern: what the commit waits for.
+    ///   - pause: waits before a repetition, or returns false to give up.
     func run(
-        _ batch: [OrderRecord], epoch: Int64, on session: borrowing Session, before deadline: Deadline,
-        pause: (Duration) -> Bool
+        _ batch: [OrderRecord], epoch: Int64, knowing known: inout KnownProducts, on session: borrowing Session,
+        to concern: CommitConcern = .majority, before deadline: Deadline, pause: (Duration) -> Bool
     ) throws(MongoError) -> Outcome {
-        try Transactions.run(on: session, before: deadline, pause: pause) { session throws(MongoError) in
-            try settle(batch, epoch, session, before: deadline)
+        do throws(MongoError) {
+            let settled = try Transactions.run(on: session, to: concern, before: deadline, pause: pause) { session throws(MongoError) in
+                try settle(batch, epoch, known, session, before: deadline)
+            }
+            guard let settled else { return .leaseLost }
+            known.learn(settled.products, without: settled.taken, at: settled.stamp)
+            return .settled(last: settled.last)
+        } catch {
+            known = KnownProducts()
+            throw error
         }
     }
 
+    /// What a settlement has used and changed.
+    private struct Settled {
+        var last: Int64
+        var products: [String: StockedProduct]
+        var taken: [String: Int64]
+        var stamp: CatalogStamp
+    }
+
+    /// Nil where the lease is lost.
     private func settle(
-        _ batch: [OrderRecord], _ epoch: Int64, _ session: borrowing Session, before deadline: Deadline
-    ) throws(MongoError) -> Outcome {
-        guard let last = try leases.takeSequence(batch.count, epoch: epoch, session, before: deadline) else { return .leaseLost }
-        let ids = Set(batch.lazy.filter { !$0.isCancelled }.flatMap { $0.lines.map(\.productID) })
-        let products = try stock.products(ids.sorted(), session, before: deadline)
-        let decisions = Decisions.decide(batch.map(\.open), products: products)
+        _ batch: [OrderRecord], _ epoch: Int64, _ known: KnownProducts, _ session: borrowing Session, before deadline: Deadline
+    ) throws(MongoError) -> Settled? {
+        guard let last = try leases.takeSequence(batch.count, epoch: epoch, session, before: deadline) else { return nil }
+        let open = batch.map(\.open)
+        let demands = Decisions.mostDemands(of: open)
+        let stamp = try catalogue.stamp(session, before: deadline)
+        var products = known.enough(for: demands, at: stamp)
+        let unknown = demands.keys.filter { products[$0] == nil }
+        if !unknown.isEmpty {
+            products.merge(try stock.products(unknown.sorted(), session, before: deadline)) { _, read in read }
+        }
+        let decisions = Decisions.decide(open, products: products)
 
         let finalAt = BSONDate.now()
         let first = last - Int64(batch.count) + 1
@@ -44,6 +71,6 @@ struct SettlementTransaction: Sendable {
         try orders.leaveQueue(rows, settlement: last, finalAt: finalAt, session)
         try settlements.insert(
             Settlement(last: last, rows: rows), epoch: epoch, finalAt: finalAt, session, before: deadline)
-        return .settled(last: last)
+        return Settled(last: last, products: products, taken: decisions.demands, stamp: stamp)
     }
 }

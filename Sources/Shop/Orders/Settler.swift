@@ -59,20 +59,21 @@ final class Settler: Sendable {
         let session = try client.startSession()
         // The lease names the session whose transactions are to be killed after us: this one from now on.
         lease.doubt()
-        var backlog = Backlog()
+        var (backlog, progress) = (Backlog(), Progress())
         while !thread.isStopping {
             let now = MonotonicTime.now
             switch lease.action(at: now) {
             case .look:
-                backlog = Backlog()
+                (backlog, progress) = (Backlog(), Progress())
                 try look(&lease, session.id, client)
             case .renew(let epoch):
-                let isHeld = try transaction.leases.renew(epoch: epoch, session: session.id, client, before: .after(Self.patience))
-                if isHeld { lease.renewed(askedAt: now) } else { lose(&lease) }
+                try renew(epoch, &lease, &progress, session.id, client)
             case .settle(let epoch):
-                let isIdle = try settle(epoch, &backlog, &lease, &troubles, session, client)
+                let isIdle = try settle(epoch, &backlog, &progress, &lease, &troubles, session, client)
                 backoff.reset()
-                if isIdle { sleep(until: min(lease.nextDue, now.advanced(by: Limits.settlerPoll))) }
+                if isIdle && progress.unconfirmed > 0 {
+                    try renew(epoch, &lease, &progress, session.id, client)
+                } else if isIdle { sleep(until: min(lease.nextDue, now.advanced(by: Limits.settlerPoll))) }
             case .wait(let until):
                 sleep(until: until)
             }
@@ -106,6 +107,17 @@ final class Settler: Sendable {
         logger.info("This server settles orders now", metadata: ["epoch": "\(epoch)"])
     }
 
+    /// Renews the lease, which waits for a majority: it then has all that was settled before, too.
+    private func renew(
+        _ epoch: Int64, _ lease: inout LeaseState, _ progress: inout Progress, _ session: SessionID, _ client: borrowing Client
+    ) throws(MongoError) {
+        let asked = MonotonicTime.now
+        let isHeld = try transaction.leases.renew(epoch: epoch, session: session, client, before: .after(Self.patience))
+        if isHeld { lease.renewed(askedAt: asked) } else { lose(&lease) }
+        if progress.unconfirmed > 0 { didSettle() }
+        progress.unconfirmed = 0
+    }
+
     private func lose(_ lease: inout LeaseState) {
         logger.notice("Another server settles orders now")
         lease.lost(at: .now)
@@ -118,23 +130,31 @@ final class Settler: Sendable {
         var scan = QueueScan()
     }
 
+    /// What the settlements so far leave behind for the next ones.
+    private struct Progress {
+        var products = KnownProducts()
+        /// Settlements since a majority was last waited for. Nobody is told of them before: whoever reads the settlement log for
+        /// others reads what a majority has.
+        var unconfirmed = 0
+    }
+
     /// Settles one batch. Returns whether there was nothing to do.
     private func settle(
-        _ epoch: Int64, _ backlog: inout Backlog, _ lease: inout LeaseState, _ troubles: inout Troubles,
+        _ epoch: Int64, _ backlog: inout Backlog, _ progress: inout Progress, _ lease: inout LeaseState, _ troubles: inout Troubles,
         _ session: borrowing Session, _ client: borrowing Client
     ) throws(MongoError) -> Bool {
         if backlog.orders.isEmpty, try !read(&backlog, client) { return true }
-        let batch = Array(backlog.orders.prefix(SettlementBatch.prefix(of: backlog.orders.map(\.open))))
+        let batch = Array(backlog.orders.prefix(SettlementBatch.prefix(of: backlog.orders.lazy.map(\.open))))
         backlog.orders.removeFirst(batch.count)
         do throws(MongoError) {
-            try settle(batch, epoch, &lease, session)
+            try settle(batch, epoch, &progress, &lease, session)
         } catch {
             backlog = Backlog()
             // An order was cancelled, or a product changed, since it was read: read anew, it can be settled.
             if error.kind == .writeConflict { return false }
             guard !error.isAboutDatabase else { throw error }
             logger.warning("A batch cannot be settled; trying parts of it", metadata: ["error": "\(error)"])
-            try settleInParts(batch[...], epoch, &lease, &troubles, session, client)
+            try settleInParts(batch[...], epoch, &progress, &lease, &troubles, session, client)
         }
         return false
     }
@@ -153,18 +173,24 @@ final class Settler: Sendable {
     }
 
     private func settle(
-        _ batch: [OrderRecord], _ epoch: Int64, _ lease: inout LeaseState, _ session: borrowing Session
+        _ batch: [OrderRecord], _ epoch: Int64, _ progress: inout Progress, _ lease: inout LeaseState, _ session: borrowing Session
     ) throws(MongoError) {
         let asked = MonotonicTime.now
-        let outcome = try transaction.run(batch, epoch: epoch, on: session, before: .after(Limits.maxTransactionTime)) {
+        let isToConfirm = progress.unconfirmed + 1 >= Limits.maxUnconfirmedSettlements
+        let outcome = try transaction.run(
+            batch, epoch: epoch, knowing: &progress.products, on: session, to: isToConfirm ? .majority : .primary,
+            before: .after(Limits.maxTransactionTime)
+        ) {
             thread.pause(for: $0)
             return !thread.isStopping
         }
         switch outcome {
         case .settled(let last):
+            progress.unconfirmed = isToConfirm ? 0 : progress.unconfirmed + 1
             lease.renewed(askedAt: asked)
             logger.debug("Settled", metadata: ["orders": "\(batch.count)", "sequence": "\(last)"])
-            didSettle()
+            // Of those before this one, or of all; the first after a confirmation has nothing to tell yet.
+            if progress.unconfirmed != 1 { didSettle() }
         case .leaseLost:
             lose(&lease)
         }
@@ -173,19 +199,19 @@ final class Settler: Sendable {
     /// Settles what can be, by halves: one bad order among hundreds costs some transactions more, not hundreds. What has failed
     /// too often by itself is parked, so that it stands in nobody's way.
     private func settleInParts(
-        _ batch: ArraySlice<OrderRecord>, _ epoch: Int64, _ lease: inout LeaseState, _ troubles: inout Troubles,
-        _ session: borrowing Session, _ client: borrowing Client
+        _ batch: ArraySlice<OrderRecord>, _ epoch: Int64, _ progress: inout Progress, _ lease: inout LeaseState,
+        _ troubles: inout Troubles, _ session: borrowing Session, _ client: borrowing Client
     ) throws(MongoError) {
         let middle = batch.startIndex + batch.count / 2
         for part in [batch[..<middle], batch[middle...]] where !part.isEmpty {
             guard case .holding = lease.phase, !thread.isStopping else { return }
             do throws(MongoError) {
-                try settle(Array(part), epoch, &lease, session)
+                try settle(Array(part), epoch, &progress, &lease, session)
                 for order in part { troubles.forget(order.id) }
             } catch {
                 guard !error.isAboutDatabase else { throw error }
                 if part.count > 1 {
-                    try settleInParts(part, epoch, &lease, &troubles, session, client)
+                    try settleInParts(part, epoch, &progress, &lease, &troubles, session, client)
                 } else if let order = part.first, troubles.hasFailedTooOften(order.id) {
                     try park(order.id, "\(error)", client)
                 }

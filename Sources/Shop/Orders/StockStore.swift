@@ -23,13 +23,16 @@ struct StockStore: Sendable {
 
     /// Takes pieces from stock, in the session's transaction: one statement for all products that lose the same number, none
     /// of them below zero.
+    ///
+    /// Throws `.writeConflict` where there is less in stock than was decided on.
     func take(_ changes: [Decisions.StockChange], at time: BSONDate, _ session: borrowing Session) throws(MongoError) {
         guard !changes.isEmpty else { return }
         var bulk = try session.collection(CollectionName.products, in: database).bulkWrite(ordered: false)
         for change in changes {
             let filter = Document { filter in
                 filter.document("_id") { $0.append("$in", change.productIDs) }
-                filter.document("stock") { $0.append("$gte", change.quantity) }
+                // What was not read in this snapshot may be less by now, and `in_stock` has to follow the last piece.
+                filter.document("stock") { $0.append(change.leavesNone ? "$gte" : "$gt", change.quantity) }
             }
             let update = Update { update in
                 update.document("$inc") { $0.append("stock", -change.quantity) }

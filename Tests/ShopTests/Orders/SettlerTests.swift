@@ -81,10 +81,12 @@ struct SettlerTests {
             try OrderForm(.sample("late", [("a", 5)])), identity: "tester", traceparent: nil, acceptedAt: .now())
         let transaction = SettlementTransaction(
             leases: LeaseStore(database: shop.database), orders: OrderStore(database: shop.database),
-            stock: StockStore(database: shop.database), settlements: SettlementStore(database: shop.database))
+            stock: StockStore(database: shop.database), catalogue: CategoryStore(database: shop.database),
+            settlements: SettlementStore(database: shop.database))
         let outcome = try shop.inDatabase { client throws(MongoError) in
             let session = try client.startSession()
-            return try transaction.run([stale], epoch: 0, on: session, before: .after(.seconds(5)), pause: { _ in true })
+            var known = KnownProducts()
+            return try transaction.run([stale], epoch: 0, knowing: &known, on: session, before: .after(.seconds(5)), pause: { _ in true })
         }
         #expect(outcome == .leaseLost)
         #expect(try shop.count(CollectionName.settlements) == 1)
