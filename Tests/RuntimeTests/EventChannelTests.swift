@@ -92,7 +92,7 @@ import ZeroMQ
 
     /// Who is sent nothing for a while hears that nothing is missing; and what did not arrive shows, in the next event or, where none
     /// comes, in the next heartbeat.
-    @Test func aLossShows() async throws {
+    @Test(.timeLimit(.minutes(1))) func aLossShows() async throws {
         let (range, leases) = Self.ports(1)
         let publisher = EventPublisher(endpoints: EventEndpoints(ports: range), epoch: 7, heartbeatInterval: .milliseconds(50))
         defer { publisher.close() }
@@ -124,7 +124,7 @@ import ZeroMQ
     }
 
     /// Whoever opens a channel learns when its member comes and when it has gone; strangers at the door are neither.
-    @Test func comingAndGoingIsTold() async throws {
+    @Test(.timeLimit(.minutes(1))) func comingAndGoingIsTold() async throws {
         let (range, leases) = Self.ports(1)
         let publisher = publisher(range)
         defer { publisher.close() }

@@ -229,6 +229,9 @@ private struct History {
     private var done: Set<Int64> = []
     /// Who has what, since when, in this term.
     private var held: [Int64: (client: String, since: MonotonicTime)] = [:]
+    /// Where this term began.
+    private var began: Int64
+    private var tickedAt = MonotonicTime(nanoseconds: 0)
     /// Index in the log of what is not acknowledged by anybody.
     private var firstOpen = 0
     private var isRight = true
@@ -244,6 +247,7 @@ private struct History {
         for number in start..<end where Int.random(in: 0..<share, using: &random) == 0 { log.append(number + 1) }
         self.log = log
         stored = start
+        began = start
         delivery = GroupDelivery(lowMark: start, terms: terms)
         self.random = SeededGenerator(seed: UInt64.random(in: 0 ... .max, using: &random))
     }
@@ -310,6 +314,18 @@ private struct History {
         if clients.count == 1, held.count == pushes.count, done.isEmpty {
             expect(pushes.map(\.event.sequence) == pushes.map(\.event.sequence).sorted(), "a lone member gets them out of order")
         }
+        checkThatNobodyIsIdle()
+    }
+
+    /// Nothing waits, with a member that has gone or whose time is over, while another one has nothing to do.
+    private mutating func checkThatNobodyIsIdle() {
+        guard clients.values.contains(where: { $0.isConnected && $0.holds.isEmpty }) else { return }
+        for sequence in log where sequence > began && sequence <= delivery.position && !done.contains(sequence) {
+            guard let holder = held[sequence], clients[holder.client] != nil else {
+                return expect(false, "\(sequence) waits for nothing")
+            }
+            expect(holder.since.advanced(by: terms.acknowledgementTimeout) > tickedAt, "\(sequence) is not taken from who is late")
+        }
     }
 
     private mutating func acknowledge(_ name: String) {
@@ -344,6 +360,7 @@ private struct History {
     }
 
     private mutating func tick() {
+        tickedAt = now
         let silent = Set(clients.filter { $0.value.heardAt.advanced(by: terms.silence) <= now }.keys)
         expect(Set(delivery.tick(at: now)) == silent, "the wrong members are silent")
         for name in silent { clients[name] = nil }
@@ -352,6 +369,7 @@ private struct History {
     /// The server is gone with all it knew but the stored mark; members find the next one, or not.
     private mutating func restart() {
         delivery = GroupDelivery(lowMark: stored, terms: terms)
+        began = stored
         clients = [:]
         held = [:]
         done = []
