@@ -126,7 +126,7 @@ let package = Package(
             path: "bench/codec", swiftSettings: strict),
 
         // Tests. TestSupport holds what several of them need.
-        .target(name: "TestSupport", dependencies: ["CatalogGenerator", "EmbeddedMongoDB", "MongoDB", "ProtoRuntime"], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["CatalogGenerator", "EmbeddedMongoDB", "MongoDB", "ProtoRuntime", "ProtoShop"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MongoDBTests", dependencies: ["MongoDB", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "EmbeddedMongoDBTests", dependencies: ["EmbeddedMongoDB", "MongoDB", "TestSupport"], swiftSettings: strict),

@@ -1,12 +1,12 @@
 internal import Glibc
 
 /// Finds the mongod to run.
-enum MongodBinary {
+package enum MongodBinary {
     /// Where `scripts/fetch-mongod` puts the pinned version, inside the cache.
     static let cachedName = "mongod-6.0.5/mongod"
 
     /// In this order: what the caller names, ORDERWIRE_MONGOD, the cache, PATH.
-    static func find(_ explicit: String?) throws(EmbeddedMongodError) -> String {
+    package static func find(_ explicit: String? = nil) throws(EmbeddedMongodError) -> String {
         if let named = explicit ?? variable("ORDERWIRE_MONGOD") {
             guard isExecutable(named) else { throw .binaryNotFound(searched: [named]) }
             return named

@@ -75,6 +75,10 @@ enum Limits {
     static let maxQueryTime = Duration.milliseconds(1500)
     /// What one transaction of the background may take.
     static let maxTransactionTime = Duration.seconds(10)
+    /// A connection that fails after this has got no answer: its mongod stands still, or is cut off. One that breaks fails sooner.
+    static let silenceOfDatabase = Duration.seconds(1)
+    /// One call tries whether the database is back, for no longer than this: longer than its timeouts take.
+    static let probeTime = Duration.seconds(5)
     /// When a caller may try again after the database was away.
     static let databaseRetryDelay = Duration.milliseconds(500)
 
@@ -95,11 +99,16 @@ enum Limits {
     static let maxUnconfirmedSettlements = 16
     /// Tries of a single order before it is parked.
     static let maxSettlementTries = 3
-    /// How long a settler keeps its lease without renewing it. A crashed one delays settlement by at most this and a poll.
-    static let leaseDuration = Duration.seconds(3)
+    /// How long a settler keeps its lease without renewing it. Another one takes over within this and a look after a crash: less than
+    /// 2 s.
+    static let leaseDuration = Duration.milliseconds(1500)
     /// How often the lease is renewed: two renewals may fail before it is lost.
-    static let leaseRenewal = Duration.seconds(1)
-    /// How often an idle settler looks for orders that other servers accepted, and a standby at the lease.
+    static let leaseRenewal = Duration.milliseconds(500)
+    /// A lease that nobody has renewed for this long by a standby's own clock is nobody's, whatever the database's clock says.
+    static let leaseSilence = Duration.seconds(3)
+    /// How often a standby looks at the lease: how soon it goes on where a settler has given it back.
+    static let standbyPoll = Duration.milliseconds(100)
+    /// How often an idle settler looks for orders that other servers accepted.
     static let settlerPoll = Duration.milliseconds(500)
     /// How often the settlement log is polled while somebody waits for it and the settler may be on another server.
     static let logPoll = Duration.milliseconds(75)

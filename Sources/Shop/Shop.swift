@@ -9,7 +9,8 @@ package struct ShopConfiguration: Sendable {
     package var database: String
     /// Whether every caller may have all completions, not just its own.
     package var allowsAllCompletions: Bool
-    /// Names this server in the settler's lease, for people.
+    /// Names this server in the settler's lease. One that is started again under its name need not wait for the end of the lease
+    /// that it held when it was killed.
     package var serverName: String
 
     package init(database: String = "orderwire", allowsAllCompletions: Bool = true, serverName: String = "server") {
@@ -64,7 +65,7 @@ package final class Shop: Sendable {
             leases: LeaseStore(database: database.name), orders: orders, stock: StockStore(database: database.name),
             catalogue: CategoryStore(database: database.name), settlements: settlements)
         let settler = Settler(
-            pool: database.pool, transaction: transaction, holder: configuration.serverName, logger: database.logger
+            pool: database.pool, transaction: transaction, name: configuration.serverName, logger: database.logger
         ) {
             waiters.wake()
             notifier.wake()

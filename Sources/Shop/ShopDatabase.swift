@@ -7,6 +7,13 @@ struct ShopDatabase: Sendable {
     let pool: ClientPool
     let name: String
     let logger: Logger
+    private let watch = DatabaseWatch()
+
+    init(pool: ClientPool, name: String, logger: Logger) {
+        self.pool = pool
+        self.name = name
+        self.logger = logger
+    }
 
     /// Whether an operation whose outcome is open may have changed something.
     enum Effect: Sendable { case read, write }
@@ -17,9 +24,15 @@ struct ShopDatabase: Sendable {
         _ effect: Effect, before deadline: Deadline, _ body: (borrowing Client) throws(MongoError) -> Result
     ) throws(RPCError) -> Result {
         if deadline.hasPassed { throw .deadlineExceeded(at: "database", disposition: .notExecuted) }
+        let admission = watch.admit()
+        if case .fails = admission { throw Self.unavailable }
+        let start = MonotonicTime.now
         do throws(MongoError) {
-            return try pool.withClient(body)
+            let result = try pool.withClient(body)
+            watch.end(admission, nil, since: start)
+            return result
         } catch {
+            watch.end(admission, error, since: start)
             throw rpcError(error, effect, deadline)
         }
     }

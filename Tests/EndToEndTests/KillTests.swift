@@ -1,6 +1,5 @@
 import ChinookData
 import Glibc
-import MongoDB
 import ProtoShop
 import RPC
 import RPCClient
@@ -56,10 +55,7 @@ private struct KilledReplay {
             server = try await ServerProcess.start(database, at: endpoint)
         }
         try await replay(chinook, on: server, killedAt: nil)
-
-        let notified = try await auditor.completions()
-        try await server.withChannel { try await check(chinook, notified, $0) }
-        try checkDatabase(server.mongodb, chinook)
+        try check(chinook, try await auditor.completions(), ShopContents(in: server.mongodb))
         await server.kill()
     }
 
@@ -76,43 +72,17 @@ private struct KilledReplay {
         }
     }
 
-    private func check(_ chinook: Chinook, _ notified: [Orders.Completion], _ channel: RPCClient.Channel) async throws {
-        let count = chinook.orders.count
-        let log = try await channel.orders.allCompletions()
-        #expect(log.map(\.sequence) == (1...Int64(count)).map { $0 }, "the numbers have no gap and no repeat")
-        #expect(log.allSatisfy { $0.state == .fulfilled })
-        #expect(log.reduce(0) { $0 + ($1.total?.cents ?? 0) } == 232_860)
-        #expect(Set(log.map(\.idempotencyKey)) == Set(chinook.orders.map(\.request.idempotencyKey)))
-
-        let distinct = Dictionary(notified.map { ($0.sequence, $0) }) { first, again in
-            #expect(first == again)
-            return first
-        }
-        print("seed \(seed): \(notified.count) notifications of \(distinct.count) completions")
-        #expect(distinct.values.sorted { $0.sequence < $1.sequence } == log)
-
-        for (key, ids) in ledger.accepted {
-            #expect(ids == [log.first { $0.idempotencyKey == key }?.orderId], "\(key): one key, one order")
-        }
-        for order in ledger.final {
-            let completion = log.first { $0.orderId == order.id }
-            #expect(completion?.sequence == order.sequence && completion?.total == order.total)
-        }
+    private func check(_ chinook: Chinook, _ notified: [Orders.Completion], _ contents: ShopContents) throws {
+        let everything = History.Subscriber(name: "audit", submitter: nil)
+        ledger.history.note(.subscribed(everything))
+        for completion in notified { ledger.history.note(.notified(everything, completion)) }
+        let stock = Dictionary(uniqueKeysWithValues: chinook.products.map { ($0.id, $0.stock) })
+        #expect(Checker(ledger.history, contents, initialStock: stock).findings().map(\.description) == [])
         #expect(ledger.wrongReplays.isEmpty, "accepted before, and not marked as replayed")
-
-        var expected = Dictionary(uniqueKeysWithValues: chinook.products.map { ($0.id, $0.stock) })
-        for line in chinook.orders.flatMap(\.request.lines) { expected[line.productId, default: 0] -= Int64(line.quantity) }
-        let products = try await channel.catalog.walkByNumber(.init(pageSize: 1000))
-        #expect(Dictionary(products.map { ($0.id, $0.stock) }) { first, _ in first } == expected, "stock moved exactly once")
-    }
-
-    /// What no call shows: documents that nobody sent.
-    private func checkDatabase(_ uri: String, _ chinook: Chinook) throws {
-        let pool = try ClientPool(uri: uri, appName: "checker", size: 1, timeouts: .background)
-        let counts = try pool.withClient { client throws(MongoError) in
-            (try client.collection("orders", in: "orderwire").count(Document()), try client.collection("products", in: "orderwire").count(Document()))
-        }
-        #expect(counts == (Int64(chinook.orders.count), Int64(chinook.products.count)))
+        // The known answer: every invoice is fulfilled.
+        #expect(contents.rows.count == chinook.orders.count && contents.rows.allSatisfy { $0.total != nil })
+        #expect(contents.rows.reduce(0) { $0 + ($1.total ?? 0) } == 232_860)
+        print("seed \(seed): \(notified.count) notifications of \(contents.rows.count) completions")
     }
 }
 
@@ -157,16 +127,16 @@ private final class Killer: Sendable {
     }
 }
 
-/// What the customers saw, over all lives of the server.
+/// What the customers did and saw, over all lives of the server.
 private final class Ledger: Sendable {
     private struct Entries {
         var killer: Killer?
-        var accepted: [String: Set<String>] = [:]
-        var final: [Orders.Order] = []
+        var accepted: Set<String> = []
         var failures: [RPCError] = []
         var wrongReplays: [String] = []
     }
 
+    let history = History()
     private let entries = Mutex(Entries())
 
     /// A new life begins.
@@ -178,28 +148,27 @@ private final class Ledger: Sendable {
     }
 
     func note(_ event: Customers.Event) {
-        entries.withLock { entries in
-            switch event {
-            case .submits: break
-            case .accepted(let key, let id, let isReplayed):
-                if entries.accepted[key] != nil && !isReplayed { entries.wrongReplays.append(key) }
-                entries.accepted[key, default: []].insert(id)
-            case .final(let order): entries.final.append(order)
-            case .failed(_, let error): entries.failures.append(error)
-            }
-        }
         switch event {
-        case .submits: note(.submitted)
-        case .accepted: note(.accepted)
-        case .final: note(.final)
-        case .failed: break
+        case .submits(let customer, let request):
+            let lines = request.lines.map { ($0.productId, Int64($0.quantity)) }
+            history.note(.invoked(.init(client: customer, key: request.idempotencyKey, lines: Dictionary(lines, uniquingKeysWith: +))))
+            note(.submitted)
+        case .accepted(let customer, let key, let id, let isReplayed):
+            history.note(.accepted(client: customer, key: key, id: id))
+            entries.withLock { if !$0.accepted.insert(key).inserted && !isReplayed { $0.wrongReplays.append(key) } }
+            note(.accepted)
+        case .final(let customer, let order):
+            history.note(.observed(client: customer, order))
+            note(.final)
+        case .failed(let customer, let key, let error):
+            // A wait may have failed, too: then the order was accepted before.
+            history.note(.unknown(client: customer, key: key))
+            entries.withLock { $0.failures.append(error) }
         }
     }
 
     func note(_ step: Step) { entries.withLock { $0.killer }?.note(step) }
 
-    var accepted: [String: Set<String>] { entries.withLock { $0.accepted } }
-    var final: [Orders.Order] { entries.withLock { $0.final } }
     var failures: [RPCError] { entries.withLock { $0.failures } }
     var wrongReplays: [String] { entries.withLock { $0.wrongReplays } }
 }

@@ -1,4 +1,4 @@
-import MongoDB
+import Glibc
 import ProtoShop
 import RPC
 import RPCClient
@@ -14,14 +14,12 @@ extension EndToEnd {
             try await withMongod { uri in
                 let first = try await ServerProcess.start(.external(uri: uri))
                 let second = try await ServerProcess.start(.external(uri: uri))
-                let product = Catalog.Product(
-                    id: "p", name: "Product", category: "Things", price: .init(currencyCode: "USD", units: 1), stock: 10_000)
-                try await first.withChannel { try await $0.catalog.importAll([product]) }
+                try await first.withChannel { try await $0.catalog.importAll([Self.product]) }
 
                 let both = try await submit("calm", to: [first, second])
                 for id in both { #expect(try await state(of: id, at: second) == .fulfilled) }
 
-                let before = try Lease(uri)
+                let before = try #require(try Lease(uri))
                 #expect([first, second].contains { before.isHeld(by: $0) })
                 let (settler, other) = before.isHeld(by: first) ? (first, second) : (second, first)
                 // Orders wait for the settler, or are in its hands, when it dies.
@@ -29,7 +27,7 @@ extension EndToEnd {
                 await settler.kill()
                 for id in try await submitted { #expect(try await state(of: id, at: other) == .fulfilled) }
 
-                let after = try Lease(uri)
+                let after = try #require(try Lease(uri))
                 #expect(after.isHeld(by: other))
                 #expect(after.epoch > before.epoch)
                 try await other.withChannel { channel in
@@ -40,6 +38,56 @@ extension EndToEnd {
                 await other.kill()
             }
         }
+
+        /// How long nobody settles when the settler ends in this way. The bounds leave room for a machine that has much else to do.
+        @Test(arguments: [(SIGKILL, Duration.seconds(2)), (SIGTERM, .milliseconds(500))])
+        func theOtherGoesOn(signal: Int32, promise: Duration) async throws {
+            try await withMongod { uri in
+                let settler = try await ServerProcess.start(.external(uri: uri))
+                try await settler.withChannel { try await $0.catalog.importAll([Self.product]) }
+                _ = try await submit("first", to: [settler])
+                let other = try await ServerProcess.start(.external(uri: uri))
+                #expect(try Lease(uri)?.isHeld(by: settler) == true)
+                let orders = try await submit("second", to: [other])
+                for id in orders { #expect(try await state(of: id, at: other) == .fulfilled) }
+                settler.process.signal(signal)
+                _ = await settler.process.ended()
+                let end = ContinuousClock.now
+                let ids = try await submit("third", to: [other])
+                for id in ids { #expect(try await state(of: id, at: other) == .fulfilled) }
+                let gap = ContinuousClock.now - end
+                print("signal \(signal): the other server had settled everything \(gap) later")
+                #expect(gap < promise + .seconds(8))
+                #expect(try Lease(uri)?.isHeld(by: other) == true)
+                await other.kill()
+            }
+        }
+
+        /// A server that is started again under its name does not wait for the end of the lease that it held when it was killed.
+        @Test(arguments: [true, false]) func theSameServerGoesOnAtOnce(isEmbedded: Bool) async throws {
+            func check(_ database: ServerProcess.Database) async throws {
+                let endpoint = ServerProcess.freeEndpoint()
+                let first = try await ServerProcess.start(database, at: endpoint)
+                try await first.withChannel { try await $0.catalog.importAll([Self.product]) }
+                for id in try await submit("first", to: [first]) { #expect(try await state(of: id, at: first) == .fulfilled) }
+                await first.killAtOnce()
+                let killed = ContinuousClock.now
+                let second = try await ServerProcess.start(database, at: endpoint)
+                let ready = ContinuousClock.now
+                for id in try await submit("second", to: [second]) { #expect(try await state(of: id, at: second) == .fulfilled) }
+                print("killed: serves again after \(ready - killed), has settled after \(ContinuousClock.now - killed)")
+                #expect(ContinuousClock.now - killed < .seconds(10))
+                await second.kill()
+            }
+            if isEmbedded {
+                try await withTemporaryFolder { try await check(.embedded(folder: $0)) }
+            } else {
+                try await withMongod { try await check(.external(uri: $0)) }
+            }
+        }
+
+        private static let product = Catalog.Product(
+            id: "p", name: "Product", category: "Things", price: .init(currencyCode: "USD", units: 1), stock: 10_000)
 
         /// Submits a round of orders, at the servers in turn, all at once, and returns their ids.
         private func submit(_ round: String, to servers: [ServerProcess]) async throws -> [String] {
@@ -61,22 +109,4 @@ extension EndToEnd {
             try await server.withChannel("buyer") { try await $0.orders.settled(id).state }
         }
     }
-}
-
-/// Who settles.
-private struct Lease {
-    var epoch: Int64
-    var holder: String
-
-    init(_ uri: String) throws {
-        let pool = try ClientPool(uri: uri, appName: "checker", size: 1, timeouts: .background)
-        let lease = try pool.withClient { client throws(MongoError) in
-            try client.collection("leases", in: "orderwire").findOne(Document()) { row throws(MongoError) in
-                (epoch: try row.int64("epoch"), holder: try row.string("holder"))
-            }
-        }
-        (epoch, holder) = try #require(lease)
-    }
-
-    func isHeld(by server: ServerProcess) -> Bool { holder.hasSuffix(":\(server.process.pid)") }
 }

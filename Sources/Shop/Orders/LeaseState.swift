@@ -1,9 +1,24 @@
+import MongoDB
 import RPC
 
-/// When a settler looks at the lease, renews it, or may work: on its own monotonic clock, and without I/O.
+/// The lease document as a standby sees it.
+struct LeaseObservation: Sendable, Equatable {
+    var epoch: Int64
+    /// The server that took it last.
+    var holder: String
+    /// As it is stored. Each renewal changes it, so an equal one later means that nobody renewed.
+    var expires: BSONDate
+    /// Whether that has passed, by the database's clock.
+    var isExpired: Bool
+    /// The session of the last holder's transactions. One that was killed has left its transaction open, perhaps, and with it a
+    /// lock on this document.
+    var session: SessionID?
+}
+
+/// When a settler looks at the lease, takes it, renews it, or may work: on its own monotonic clock, and without I/O.
 ///
 /// Safety does not rest on it: every transaction is fenced by the epoch in the lease document. This only keeps a settler
-/// from working for nothing, and from letting its lease run out.
+/// from working for nothing, from letting its lease run out, and from leaving one lie that nobody holds.
 struct LeaseState: Sendable, Equatable {
     enum Phase: Sendable, Equatable {
         /// Another server settles, or nobody: look at the lease at this time.
@@ -23,7 +38,22 @@ struct LeaseState: Sendable, Equatable {
         case wait(until: MonotonicTime)
     }
 
+    /// This server's name in the lease: the same after a restart.
+    let name: String
     private(set) var phase: Phase = .standby(lookAt: MonotonicTime(nanoseconds: 0))
+    /// Whether this process has neither held the lease nor seen another's yet. Until then a lease in its name is its
+    /// predecessor's, which is no more.
+    private var isNew = true
+    private var lastChange: Change?
+
+    /// The lease as it was first seen with this time to expire.
+    private struct Change: Sendable, Equatable {
+        var epoch: Int64
+        var expires: BSONDate
+        var seenAt: MonotonicTime
+    }
+
+    init(name: String) { self.name = name }
 
     func action(at now: MonotonicTime) -> Action {
         switch phase {
@@ -42,13 +72,25 @@ struct LeaseState: Sendable, Equatable {
         }
     }
 
-    /// The lease was seen to be someone else's, or could not be seen at all.
+    /// Whether the lease can be taken that was seen like this at `now`: it has run out, or is this server's own from before it
+    /// was killed, or nobody has renewed it for so long that the database's clock must have been put back.
+    mutating func mayTake(_ seen: LeaseObservation, at now: MonotonicTime) -> Bool {
+        var change = Change(epoch: seen.epoch, expires: seen.expires, seenAt: now)
+        if let lastChange, lastChange.epoch == seen.epoch, lastChange.expires == seen.expires { change = lastChange }
+        lastChange = change
+        return seen.isExpired || (isNew && seen.holder == name) || now >= change.seenAt.advanced(by: Limits.leaseSilence)
+    }
+
+    /// The lease was seen to be someone else's.
     mutating func stayStandby(at now: MonotonicTime) {
-        phase = .standby(lookAt: now.advanced(by: Limits.settlerPoll))
+        isNew = false
+        phase = .standby(lookAt: now.advanced(by: Limits.standbyPoll))
     }
 
     /// The lease was taken. `asked` is the time before the database was asked, so that the lease ends there no sooner than here.
     mutating func taken(epoch: Int64, askedAt asked: MonotonicTime) {
+        isNew = false
+        lastChange = nil
         phase = .holding(epoch: epoch, renewedAt: asked)
     }
 

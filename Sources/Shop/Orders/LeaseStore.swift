@@ -9,15 +9,6 @@ struct LeaseStore: Sendable {
 
     private static let id = "settler"
 
-    /// The lease as a standby sees it.
-    struct Observation: Sendable, Equatable {
-        var epoch: Int64
-        var isExpired: Bool
-        /// The session of the last holder's transactions. One that was killed has left its transaction open, perhaps, and with
-        /// it a lock on this document.
-        var session: SessionID?
-    }
-
     /// Makes the document, where there is none: expired, and nothing settled.
     func create(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) {
         let update = Update { update in
@@ -32,29 +23,29 @@ struct LeaseStore: Sendable {
     }
 
     /// Looks, without waiting for whoever has the document locked.
-    func observe(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Observation? {
+    func observe(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> LeaseObservation? {
         let projection = Document { projection in
-            projection.append("epoch", 1)
-            projection.append("session", 1)
+            for field in ["epoch", "holder", "expires", "session"] as [FieldName] { projection.append(field, 1) }
             projection.document("isExpired") { Self.appendExpired(to: &$0) }
         }
         let options = FindOptions(projection: projection, timeLimit: deadline.remaining)
         return try client.collection(CollectionName.leases, in: database)
             .findOne(Document { $0.append("_id", Self.id) }, options) { row throws(MongoError) in
-                Observation(
-                    epoch: try row.int64("epoch"), isExpired: try row.bool("isExpired"),
-                    session: row.find("session")?.binary.flatMap { SessionID($0) })
+                LeaseObservation(
+                    epoch: try row.int64("epoch"), holder: row.find("holder")?.string ?? "", expires: try row.date("expires"),
+                    isExpired: try row.bool("isExpired"), session: row.find("session")?.binary.flatMap { SessionID($0) })
             }
     }
 
-    /// Takes an expired lease: the epoch moves on, which fences its last holder. Nil where somebody was quicker.
+    /// Takes the lease that was seen like this: the epoch moves on, which fences its last holder. Nil where somebody was quicker,
+    /// or its holder has renewed it.
     func take(
-        from observed: Observation, holder: String, session: SessionID, _ client: borrowing Client, before deadline: Deadline
+        from observed: LeaseObservation, holder: String, session: SessionID, _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> Int64? {
         let filter = Document { filter in
             filter.append("_id", Self.id)
             filter.append("epoch", observed.epoch)
-            filter.document("$expr") { Self.appendExpired(to: &$0) }
+            filter.append("expires", observed.expires)
         }
         let epoch = observed.epoch + 1
         let update = Update(pipeline: [
@@ -134,7 +125,7 @@ struct LeaseStore: Sendable {
     private static func held(_ epoch: Int64) -> Document {
         Document { filter in
             filter.append("_id", id)
-            filter.append("epoch", epoch)
+            if !Flaw.settlesUnfenced.isPresent { filter.append("epoch", epoch) }
         }
     }
 

@@ -123,6 +123,7 @@ final class Notifier: Sendable {
             return (present.delivery.lowMark, !wantedMore && present.delivery.wantsMore)
         } ?? nil
         guard let result else { throw Self.memberUnknown }
+        FaultPoint.inAcknowledgement.pass()
         if result.wantsMore { thread.wake() }
         return result.low
     }
@@ -159,7 +160,10 @@ extension Notifier {
         while true {
             var gone: Set<String> = []
             for push in group.delivery.deal(at: .now) where !gone.contains(push.member) {
+                if Flaw.losesNotifications.isPresent && push.event.sequence.isMultiple(of: 10) { continue }
+                FaultPoint.beforePush.pass()
                 let isTaken = publisher.publish(to: push.member, sequence: push.event.sequence, payload: push.event.payload)
+                FaultPoint.afterPush.pass()
                 if !isTaken { gone.insert(push.member) }
             }
             if gone.isEmpty { return }

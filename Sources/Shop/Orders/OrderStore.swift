@@ -128,8 +128,9 @@ extension OrderStore {
         guard result.modifiedCount == orders.count else { throw SettlementConflict.error("orders left the queue meanwhile") }
     }
 
-    /// Takes an order out of the queue without deciding it: it stays accepted, visible, and can be queued again.
-    func park(_ id: String, reason: String, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) {
+    /// Takes an order out of the queue without deciding it, in the session's transaction: it stays accepted, visible, and can be
+    /// queued again.
+    func park(_ id: String, reason: String, _ session: borrowing Session, before deadline: Deadline) throws(MongoError) {
         let update = Update { update in
             update.document("$unset") { $0.append("queued", true) }
             update.document("$set") { set in
@@ -139,7 +140,7 @@ extension OrderStore {
                 }
             }
         }
-        try client.collection(CollectionName.orders, in: database).updateOne(
+        try session.collection(CollectionName.orders, in: database).updateOne(
             Document { $0.append("_id", id); $0.append("queued", true) }, update, timeLimit: deadline.remaining)
     }
 }

@@ -29,11 +29,24 @@ struct SettlementTransaction: Sendable {
                 try settle(batch, epoch, known, session, before: deadline)
             }
             guard let settled else { return .leaseLost }
+            FaultPoint.afterCommit.pass()
             known.learn(settled.products, without: settled.taken, at: settled.stamp)
             return .settled(last: settled.last)
         } catch {
             known = KnownProducts()
             throw error
+        }
+    }
+
+    /// Takes an order out of the queue without deciding it. False where someone else holds the lease: nothing was done.
+    func park(
+        _ id: String, reason: String, epoch: Int64, on session: borrowing Session, before deadline: Deadline,
+        pause: (Duration) -> Bool
+    ) throws(MongoError) -> Bool {
+        try Transactions.run(on: session, before: deadline, pause: pause) { session throws(MongoError) in
+            guard try leases.takeSequence(0, epoch: epoch, session, before: deadline) != nil else { return false }
+            try orders.park(id, reason: reason, session, before: deadline)
+            return true
         }
     }
 
@@ -68,9 +81,11 @@ struct SettlementTransaction: Sendable {
                 verdict: decided.1, traceparent: decided.0.traceparent, finalAt: finalAt)
         }
         try stock.take(decisions.stockChanges(products), at: finalAt, session)
+        FaultPoint.inTransaction.pass()
         try orders.leaveQueue(rows, settlement: last, finalAt: finalAt, session)
         try settlements.insert(
             Settlement(last: last, rows: rows), epoch: epoch, finalAt: finalAt, session, before: deadline)
+        FaultPoint.beforeCommit.pass()
         return Settled(last: last, products: products, taken: decisions.demands, stamp: stamp)
     }
 }

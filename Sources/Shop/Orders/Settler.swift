@@ -10,18 +10,18 @@ final class Settler: Sendable {
     private let transaction: SettlementTransaction
     private let logger: Logger
     private let thread = LoopThread()
-    /// Names this server in the lease document, for people.
-    private let holder: String
+    /// This server's name in the lease document.
+    private let name: String
     /// Called in the settler's thread after each settlement.
     private let didSettle: @Sendable () -> Void
 
     init(
-        pool: ClientPool, transaction: SettlementTransaction, holder: String, logger: Logger,
+        pool: ClientPool, transaction: SettlementTransaction, name: String, logger: Logger,
         didSettle: @escaping @Sendable () -> Void
     ) {
         self.pool = pool
         self.transaction = transaction
-        self.holder = holder
+        self.name = name
         self.logger = logger
         self.didSettle = didSettle
     }
@@ -37,7 +37,7 @@ final class Settler: Sendable {
     // MARK: - The settler's thread
 
     private func run() {
-        var lease = LeaseState()
+        var lease = LeaseState(name: name)
         var troubles = Troubles()
         var backoff = Backoff()
         while !thread.isStopping {
@@ -48,6 +48,19 @@ final class Settler: Sendable {
                 lease.doubt()
                 thread.pause(for: backoff.next())
             }
+        }
+        giveBack(lease)
+    }
+
+    /// So that another server need not wait for the lease's end.
+    private func giveBack(_ lease: LeaseState) {
+        guard case .holding(let epoch, _) = lease.phase else { return }
+        do throws(MongoError) {
+            try pool.withClient { client throws(MongoError) in
+                try transaction.leases.release(epoch: epoch, client, before: .after(Self.patience))
+            }
+        } catch {
+            logger.info("The lease stays until it runs out", metadata: ["error": "\(error)"])
         }
     }
 
@@ -78,9 +91,6 @@ final class Settler: Sendable {
                 sleep(until: until)
             }
         }
-        if case .holding(let epoch, _) = lease.phase {
-            try transaction.leases.release(epoch: epoch, client, before: .after(Self.patience))
-        }
     }
 
     /// Bounds a statement of the settler outside of transactions.
@@ -90,18 +100,19 @@ final class Settler: Sendable {
         thread.sleep(atMost: .microseconds(Int64(clamping: time.microseconds(since: .now))))
     }
 
-    /// Takes the lease where it has run out. What its last holder left open is killed first: it would block the lease
-    /// document until the database's own limit for transactions.
+    /// Takes the lease where it may. What its last holder left open is killed first: it would block the lease document until the
+    /// database's own limit for transactions.
     private func look(_ lease: inout LeaseState, _ session: SessionID, _ client: borrowing Client) throws(MongoError) {
         let asked = MonotonicTime.now
         let leases = transaction.leases
         guard let observed = try leases.observe(client, before: .after(Self.patience)) else {
             return try leases.create(client, before: .after(Self.patience))
         }
-        guard observed.isExpired else { return lease.stayStandby(at: asked) }
+        guard lease.mayTake(observed, at: asked) else { return lease.stayStandby(at: asked) }
         if let old = observed.session { try client.killSessions([old], timeLimit: Self.patience) }
+        FaultPoint.inRecovery.pass()
         let epoch = try leases.take(
-            from: observed, holder: holder, session: session, client, before: .after(Self.patience))
+            from: observed, holder: name, session: session, client, before: .after(Self.patience))
         guard let epoch else { return lease.stayStandby(at: asked) }
         lease.taken(epoch: epoch, askedAt: asked)
         logger.info("This server settles orders now", metadata: ["epoch": "\(epoch)"])
@@ -143,7 +154,7 @@ final class Settler: Sendable {
         _ epoch: Int64, _ backlog: inout Backlog, _ progress: inout Progress, _ lease: inout LeaseState, _ troubles: inout Troubles,
         _ session: borrowing Session, _ client: borrowing Client
     ) throws(MongoError) -> Bool {
-        if backlog.orders.isEmpty, try !read(&backlog, client) { return true }
+        if backlog.orders.isEmpty, try !read(&backlog, &lease, session, client) { return true }
         let batch = Array(backlog.orders.prefix(SettlementBatch.prefix(of: backlog.orders.lazy.map(\.open))))
         backlog.orders.removeFirst(batch.count)
         do throws(MongoError) {
@@ -154,18 +165,20 @@ final class Settler: Sendable {
             if error.kind == .writeConflict { return false }
             guard !error.isAboutDatabase else { throw error }
             logger.warning("A batch cannot be settled; trying parts of it", metadata: ["error": "\(error)"])
-            try settleInParts(batch[...], epoch, &progress, &lease, &troubles, session, client)
+            try settleInParts(batch[...], epoch, &progress, &lease, &troubles, session)
         }
         return false
     }
 
     /// Reads the head of the queue. False where there is nothing in it.
-    private func read(_ backlog: inout Backlog, _ client: borrowing Client) throws(MongoError) -> Bool {
+    private func read(
+        _ backlog: inout Backlog, _ lease: inout LeaseState, _ session: borrowing Session, _ client: borrowing Client
+    ) throws(MongoError) -> Bool {
         let now = MonotonicTime.now
         let start = backlog.scan.start(at: now)
         let limit = Limits.maxSettlementWrites
         let head = try transaction.orders.oldest(limit, from: start, client, before: .after(Self.patience))
-        for id in head.unreadable { try park(id, "the document is no order", client) }
+        for id in head.unreadable { try park(id, "the document is no order", &lease, session) }
         let isAll = head.orders.count + head.unreadable.count < limit
         backlog.scan.didRead(from: start, upTo: head.orders.last?.acceptedAt, isAll: isAll, at: now)
         backlog.orders = head.orders[...]
@@ -179,11 +192,7 @@ final class Settler: Sendable {
         let isToConfirm = progress.unconfirmed + 1 >= Limits.maxUnconfirmedSettlements
         let outcome = try transaction.run(
             batch, epoch: epoch, knowing: &progress.products, on: session, to: isToConfirm ? .majority : .primary,
-            before: .after(Limits.maxTransactionTime)
-        ) {
-            thread.pause(for: $0)
-            return !thread.isStopping
-        }
+            before: .after(Limits.maxTransactionTime), pause: pause)
         switch outcome {
         case .settled(let last):
             progress.unconfirmed = isToConfirm ? 0 : progress.unconfirmed + 1
@@ -200,7 +209,7 @@ final class Settler: Sendable {
     /// too often by itself is parked, so that it stands in nobody's way.
     private func settleInParts(
         _ batch: ArraySlice<OrderRecord>, _ epoch: Int64, _ progress: inout Progress, _ lease: inout LeaseState,
-        _ troubles: inout Troubles, _ session: borrowing Session, _ client: borrowing Client
+        _ troubles: inout Troubles, _ session: borrowing Session
     ) throws(MongoError) {
         let middle = batch.startIndex + batch.count / 2
         for part in [batch[..<middle], batch[middle...]] where !part.isEmpty {
@@ -211,17 +220,28 @@ final class Settler: Sendable {
             } catch {
                 guard !error.isAboutDatabase else { throw error }
                 if part.count > 1 {
-                    try settleInParts(part, epoch, &progress, &lease, &troubles, session, client)
+                    try settleInParts(part, epoch, &progress, &lease, &troubles, session)
                 } else if let order = part.first, troubles.hasFailedTooOften(order.id) {
-                    try park(order.id, "\(error)", client)
+                    try park(order.id, "\(error)", &lease, session)
                 }
             }
         }
     }
 
-    private func park(_ id: String, _ reason: String, _ client: borrowing Client) throws(MongoError) {
+    private func park(
+        _ id: String, _ reason: String, _ lease: inout LeaseState, _ session: borrowing Session
+    ) throws(MongoError) {
+        guard case .holding(let epoch, _) = lease.phase else { return }
         logger.error("An order cannot be settled and is parked", metadata: ["order": "\(id)", "error": "\(reason)"])
-        try transaction.orders.park(id, reason: reason, client, before: .after(Self.patience))
+        let isHeld = try transaction.park(
+            id, reason: reason, epoch: epoch, on: session, before: .after(Limits.maxTransactionTime), pause: pause)
+        if !isHeld { lose(&lease) }
+    }
+
+    /// Waits in the settler's thread; false where it is to stop.
+    private func pause(for duration: Duration) -> Bool {
+        thread.pause(for: duration)
+        return !thread.isStopping
     }
 }
 

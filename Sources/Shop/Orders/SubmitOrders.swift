@@ -1,3 +1,4 @@
+import Glibc
 import MongoDB
 import ProtoShop
 import RPC
@@ -31,11 +32,18 @@ struct SubmitOrders: Sendable {
         guard !entries.isEmpty else { return }
         // The database gets the same time for every batch, however little one of its calls has left: the runtime answers
         // that one at its deadline.
-        let outcomes = store(entries.map(\.record), before: .after(Limits.maxQueryTime))
+        let records = entries.map(\.record)
+        let isFlawed = Flaw.answersBeforeWriting.isPresent
+        let outcomes = isFlawed ? records.map { _ in .stored } : store(records, before: .after(Limits.maxQueryTime))
         var stored = false
         for (entry, outcome) in zip(entries, outcomes) {
             answer(entry, outcome)
             if case .stored = outcome { stored = true }
+        }
+        if isFlawed {
+            // Time for the answers to leave.
+            usleep(100_000)
+            _ = store(records, before: .after(Limits.maxQueryTime))
         }
         if stored { didAccept() }
     }
@@ -99,7 +107,9 @@ extension SubmitOrders {
     private func store(_ records: [OrderRecord], before deadline: Deadline) -> [Outcome] {
         do throws(RPCError) {
             return try database.perform(.write, before: deadline) { client throws(MongoError) in
+                FaultPoint.beforeInsert.pass()
                 let result = try reader.orders.insert(records, client, before: deadline)
+                FaultPoint.afterInsert.pass()
                 // Not known to be durable: nobody hears ACCEPTED.
                 if result.writeConcernError != nil { return records.map { _ in .failed(ShopDatabase.outcomeUnknown) } }
                 return outcomes(of: records, result, client, before: deadline)

@@ -28,6 +28,13 @@ struct ServeOptions: ParsableArguments {
         "Host name that subscribers are told, where it differs: behind a container's ports. [ORDERWIRE_ADVERTISE]", valueName: "host"))
     var advertise: String?
 
+    @Option(help: ArgumentHelp(
+        """
+        This server among those on one MongoDB. Started again under its name after a crash, it goes on settling at once. \
+        [ORDERWIRE_NAME, else the host with the data folder or the first endpoint]
+        """, valueName: "name"))
+    var name: String?
+
     @Option(help: ArgumentHelp("Threads that carry out calls. [ORDERWIRE_WORKERS, else 4]", valueName: "n"))
     var workers: String?
 
@@ -89,6 +96,9 @@ struct ServeOptions: ParsableArguments {
             ) { EventEndpoints(text: $0, advertisedHost: host) }
         }
     }
+
+    /// Nil where none is chosen.
+    var serverName: String? { Setting.text(name, "ORDERWIRE_NAME") }
 
     var workerCount: Int {
         get throws {

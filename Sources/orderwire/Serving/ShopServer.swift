@@ -41,17 +41,20 @@ final class ShopServer {
         configuration.databaseTime = { Shop.databaseTimeOfThisThread }
         let eventEndpoints = try options.eventEndpoints
         let uri: String
+        let home: String
         switch try options.database {
         case .embedded(let folder):
             let mongod = try EmbeddedMongod.start(dataDirectory: folder)
             self.mongod = mongod
             uri = mongod.uri
+            home = mongod.dataDirectory
             logger.info("MongoDB runs", metadata: [
                 "process.pid": "\(mongod.pid)", "server.port": "\(mongod.port)", "path": "\(mongod.dataDirectory)",
             ])
         case .external(let external):
             mongod = nil
             uri = external
+            home = configuration.listen[0]
         }
         let publisher = EventPublisher(endpoints: eventEndpoints, epoch: configuration.epoch)
         self.publisher = publisher
@@ -60,7 +63,8 @@ final class ShopServer {
             background = try ClientPool(uri: uri, appName: "orderwire-start", size: 1, timeouts: Self.startTimeouts)
             let shop = try Shop.start(
                 calls: ClientPool(uri: uri, appName: "orderwire", size: workers + Self.otherThreads, timeouts: .calls),
-                background: background, publisher: publisher, configuration: .init(serverName: Self.name), logger: logger)
+                background: background, publisher: publisher,
+                configuration: .init(serverName: options.serverName ?? "\(Self.hostName) \(home)"), logger: logger)
             started = shop
             self.shop = shop
             server = try Server(configuration: configuration, services: shop.services, logger: logger)
@@ -95,12 +99,10 @@ final class ShopServer {
         endpoint.hasSuffix(":0") ? "\(endpoint.dropLast())\(PortPicker.free())" : endpoint
     }
 
-    /// As in "host:4711".
-    private static var name: String {
+    private static var hostName: String {
         var bytes = [CChar](repeating: 0, count: 256)
         gethostname(&bytes, bytes.count - 1)
-        let host = String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return "\(host):\(getpid())"
+        return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// At the limit of open files libzmq's I/O thread burns a core, so it is as high as it may be.

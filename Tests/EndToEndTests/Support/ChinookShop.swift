@@ -74,10 +74,10 @@ extension Catalog.Money {
 struct Customers: Sendable {
     /// Something that a customer does or sees.
     enum Event: Sendable {
-        case submits
-        case accepted(key: String, id: String, isReplayed: Bool)
-        case final(Orders.Order)
-        case failed(key: String, RPCError)
+        case submits(customer: String, Orders.SubmitOrderRequest)
+        case accepted(customer: String, key: String, id: String, isReplayed: Bool)
+        case final(customer: String, Orders.Order)
+        case failed(customer: String, key: String, RPCError)
     }
 
     let orders: [Chinook.CustomerOrder]
@@ -99,13 +99,13 @@ struct Customers: Sendable {
         defer { channel.close() }
         for request in requests {
             do throws(RPCError) {
-                tell(.submits)
+                tell(.submits(customer: customer, request))
                 let response = try await channel.orders.submitOrder(request, options: patient)
                 guard let order = response.order else { continue }
-                tell(.accepted(key: request.idempotencyKey, id: order.id, isReplayed: response.replayed))
-                tell(.final(try await channel.orders.settled(order.id)))
+                tell(.accepted(customer: customer, key: request.idempotencyKey, id: order.id, isReplayed: response.replayed))
+                tell(.final(customer: customer, try await channel.orders.settled(order.id)))
             } catch {
-                return tell(.failed(key: request.idempotencyKey, error))
+                return tell(.failed(customer: customer, key: request.idempotencyKey, error))
             }
         }
     }

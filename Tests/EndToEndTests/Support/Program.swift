@@ -72,15 +72,26 @@ final class ServerProcess: Sendable {
     static func freeEndpoint() -> String { "tcp://127.0.0.1:\(PortPicker.free())" }
 
     /// Starts a server and returns when it says that it is ready. It is held to its accounts at the end of its test.
-    static func start(_ database: Database, at endpoint: String = freeEndpoint()) async throws -> ServerProcess {
-        let server = try await launch(database, at: endpoint)
+    ///
+    /// - Parameter fault: what is to go wrong with it: `FaultPoint` and `Flaw` in `Sources/Shop`.
+    static func start(_ database: Database, at endpoint: String = freeEndpoint(), fault: String = "") async throws -> ServerProcess {
+        let server = try await launch(database, at: endpoint, fault)
         Accounts.open.withLock { $0.append(server) }
         return server
     }
 
-    private static func launch(_ database: Database, at endpoint: String) async throws -> ServerProcess {
+    /// Starts a server that is to die before it is ready, and returns how it ended.
+    static func dies(_ database: Database, at endpoint: String, fault: String) async throws -> ChildProcess.End {
+        try await process(database, at: endpoint, fault).ended()
+    }
+
+    private static func process(_ database: Database, at endpoint: String, _ fault: String) async throws -> ChildProcess {
         let arguments = ["serve", "--listen", endpoint, "--events", "tcp://127.0.0.1:0"] + database.arguments
-        let process = try await ChildProcess.start(Program.path, arguments)
+        return try await ChildProcess.start(Program.path, arguments, environment: fault.isEmpty ? [:] : ["ORDERWIRE_FAULT": fault])
+    }
+
+    private static func launch(_ database: Database, at endpoint: String, _ fault: String) async throws -> ServerProcess {
+        let process = try await process(database, at: endpoint, fault)
         guard await process.nextLine() == "ready \(endpoint)" else {
             process.signal(SIGKILL)
             throw NotReady(log: await process.errors.text())

@@ -9,38 +9,11 @@ import Testing
 
 @Suite("Cancelling", .serialized)
 struct CancelOrderTests {
-    /// A settler's lease that the test holds, so that nothing is decided until it lets go.
-    private struct HeldLease {
-        let name: String
-        private let leases: LeaseStore
-        private let pool: ClientPool
-        private let epoch: Int64
-
-        init() throws {
-            let (uri, name) = TestMongo.freshDatabase()
-            self.name = name
-            leases = LeaseStore(database: name)
-            pool = try ClientPool(uri: uri, appName: "holder", timeouts: .calls)
-            let client = try pool.takeClient()
-            let session = try client.startSession()
-            let deadline = Deadline.after(.seconds(10))
-            try leases.create(client, before: deadline)
-            let observed = try #require(try leases.observe(client, before: deadline))
-            epoch = try #require(try leases.take(from: observed, holder: "test", session: session.id, client, before: deadline))
-        }
-
-        func release() throws {
-            try pool.withClient { client throws(MongoError) in
-                try leases.release(epoch: epoch, client, before: .after(.seconds(10)))
-            }
-        }
-    }
-
     @Test("an order that is not decided yet is cancelled: no stock moves, and its completion says so")
     func cancelled() async throws {
-        let lease = try HeldLease()
-        let shop = try RunningShop(database: lease.name)
+        let shop = try RunningShop()
         defer { shop.stop() }
+        let lease = try HeldLease(database: shop.database)
         try await shop.withClient { catalog, orders in
             _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 5)]))
             let id = try #require(try await orders.submitOrder(.sample("k", [("a", 2)])).order?.id)

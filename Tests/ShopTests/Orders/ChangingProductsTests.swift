@@ -16,11 +16,11 @@ struct ChangingProductsTests {
         defer { shop.stop() }
         try await shop.withClient { catalog, orders in
             _ = try await catalog.importProducts(.init(products: [.sample("gone", stock: 10), .sample("stays", stock: 10)]))
-            try shop.holdSettlement()
+            let lease = try HeldLease(database: shop.database)
             let wanting = try #require(try await orders.submitOrder(.sample("a", [("gone", 1), ("stays", 2)])).order)
             let other = try #require(try await orders.submitOrder(.sample("b", [("stays", 3)])).order)
             #expect(try await catalog.deleteProduct(.init(id: "gone")).product?.stock == 10)
-            try shop.allowSettlement()
+            try lease.release()
             let rejected = try await orders.settled(wanting.id)
             #expect(rejected.state == .rejected && rejected.rejectReason == .unknownProduct && rejected.rejectDetail == "gone")
             #expect(try await orders.settled(other.id).state == .fulfilled)
@@ -34,12 +34,12 @@ struct ChangingProductsTests {
         defer { shop.stop() }
         try await shop.withClient { catalog, orders in
             _ = try await catalog.importProducts(.init(products: [.sample("p", cents: 100)]))
-            try shop.holdSettlement()
+            let lease = try HeldLease(database: shop.database)
             let any = try #require(try await orders.submitOrder(.sample("a", [("p", 2)])).order)
             let exact = try #require(try await orders.submitOrder(.sample("b", [("p", 2)], expectedCents: 200)).order)
             let version = try await catalog.getProduct(.init(id: "p")).product?.version ?? 0
             _ = try await catalog.updateProduct(.init(product: .sample("p", cents: 150), updateFields: ["price"], expectedVersion: version))
-            try shop.allowSettlement()
+            try lease.release()
             #expect(try await orders.settled(any.id).total?.units == 3)
             let rejected = try await orders.settled(exact.id)
             #expect(rejected.state == .rejected && rejected.rejectReason == .totalMismatch)
@@ -174,32 +174,9 @@ struct ChangingProductsTests {
                 return try await call()
             } catch {
                 guard error.code == .unavailable else { throw error }
+                do { try await Task.sleep(for: error.retryDelay ?? .zero) } catch { break }
             }
         }
         return try await call()
-    }
-}
-
-extension RunningShop {
-    /// Keeps every settler from working: the lease is in the hands of nobody, for an hour.
-    func holdSettlement() throws {
-        try inDatabase { client throws(MongoError) in
-            let inAnHour = BSONDate(millisecondsSince1970: BSONDate.now().millisecondsSince1970 + 3_600_000)
-            let hold = Update { update in
-                update.document("$set") { $0.append("expires", inAnHour); $0.append("holder", "nobody") }
-                update.document("$inc") { $0.append("epoch", 1) }
-                update.document("$setOnInsert") { $0.append("sequence", 0) }
-            }
-            try client.collection(CollectionName.leases, in: database)
-                .updateOne(Document { $0.append("_id", "settler") }, hold, upsert: true)
-        }
-    }
-
-    /// Lets the lease run out at once.
-    func allowSettlement() throws {
-        try inDatabase { client throws(MongoError) in
-            let expire = Update { update in update.document("$set") { $0.append("expires", BSONDate(millisecondsSince1970: 0)) } }
-            try client.collection(CollectionName.leases, in: database).updateOne(Document { $0.append("_id", "settler") }, expire)
-        }
     }
 }

@@ -1,3 +1,4 @@
+import MongoDB
 import RPC
 import TestSupport
 import Testing
@@ -10,10 +11,10 @@ struct LeaseStateTests {
 
     @Test("a new settler looks at once, and after a look in vain waits for its poll")
     func standby() {
-        var lease = LeaseState()
+        var lease = LeaseState(name: "one")
         #expect(lease.action(at: start) == .look)
         lease.stayStandby(at: start)
-        let due = start.advanced(by: Limits.settlerPoll)
+        let due = start.advanced(by: Limits.standbyPoll)
         #expect(lease.action(at: start) == .wait(until: due))
         #expect(lease.nextDue == due)
         #expect(lease.action(at: due) == .look)
@@ -21,7 +22,7 @@ struct LeaseStateTests {
 
     @Test("the holder settles, and renews in time")
     func holding() {
-        var lease = LeaseState()
+        var lease = LeaseState(name: "one")
         lease.taken(epoch: 7, askedAt: start)
         #expect(lease.action(at: start) == .settle(epoch: 7))
         let due = start.advanced(by: Limits.leaseRenewal)
@@ -32,23 +33,74 @@ struct LeaseStateTests {
 
     @Test("a process that was stopped for longer than its lease renews before it settles")
     func stopped() {
-        var lease = LeaseState()
+        var lease = LeaseState(name: "one")
         lease.taken(epoch: 7, askedAt: start)
         #expect(lease.action(at: start.advanced(by: .seconds(60))) == .renew(epoch: 7))
     }
 
     @Test("one that lost its lease stands by, and late news of a renewal do not bring it back")
     func lost() {
-        var lease = LeaseState()
+        var lease = LeaseState(name: "one")
         lease.taken(epoch: 7, askedAt: start)
         lease.lost(at: start)
         lease.renewed(askedAt: start)
-        #expect(lease.action(at: start) == .wait(until: start.advanced(by: Limits.settlerPoll)))
+        #expect(lease.action(at: start) == .wait(until: start.advanced(by: Limits.standbyPoll)))
+    }
+
+    private func seen(_ epoch: Int64, by holder: String, expires: Int64 = 5, isExpired: Bool = false) -> LeaseObservation {
+        LeaseObservation(
+            epoch: epoch, holder: holder, expires: BSONDate(millisecondsSince1970: expires), isExpired: isExpired, session: nil)
+    }
+
+    private func expect(
+        _ lease: inout LeaseState, takes seen: LeaseObservation, at time: MonotonicTime, sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let mayTake = lease.mayTake(seen, at: time)
+        #expect(mayTake, sourceLocation: sourceLocation)
+    }
+
+    private func expect(
+        _ lease: inout LeaseState, leaves seen: LeaseObservation, at time: MonotonicTime, sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let mayTake = lease.mayTake(seen, at: time)
+        #expect(!mayTake, sourceLocation: sourceLocation)
+    }
+
+    @Test("a lease that has run out may be taken, and another's that has not may not")
+    func expiry() {
+        var lease = LeaseState(name: "one")
+        expect(&lease, leaves: seen(1, by: "other"), at: start)
+        expect(&lease, takes: seen(1, by: "other", isExpired: true), at: start)
+    }
+
+    @Test("a lease in its own name is its predecessor's, until it has held one or stood by")
+    func predecessor() {
+        var lease = LeaseState(name: "one")
+        expect(&lease, takes: seen(1, by: "one"), at: start)
+        lease.stayStandby(at: start)
+        expect(&lease, leaves: seen(1, by: "one"), at: start)
+        lease = LeaseState(name: "one")
+        lease.taken(epoch: 1, askedAt: start)
+        lease.lost(at: start)
+        // Two servers of one name by mistake take turns at their starts only.
+        expect(&lease, leaves: seen(2, by: "one"), at: start)
+    }
+
+    @Test("a lease that nobody renews is nobody's, even where the database's clock was put back and it never runs out")
+    func silence() {
+        var lease = LeaseState(name: "one")
+        let end = start.advanced(by: Limits.leaseSilence)
+        expect(&lease, leaves: seen(1, by: "other"), at: start)
+        expect(&lease, takes: seen(1, by: "other"), at: end)
+        expect(&lease, leaves: seen(1, by: "other", expires: 6), at: end)
+        expect(&lease, leaves: seen(2, by: "other", expires: 6), at: end.advanced(by: Limits.leaseSilence))
     }
 
     @Test("a renewal fits several times into the lease")
     func margins() {
         #expect(Limits.leaseRenewal * 3 <= Limits.leaseDuration)
+        #expect(Limits.leaseDuration + Limits.standbyPoll < .seconds(2), "a takeover is in time")
+        #expect(Limits.leaseSilence >= Limits.leaseDuration * 2, "who renews in time is not silent")
     }
 }
 
