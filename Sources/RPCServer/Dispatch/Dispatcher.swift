@@ -51,6 +51,11 @@ final class Dispatcher: Sendable {
             return isSoonDone ? nil : popIdle()
         }
 
+        /// Nanoseconds that one worker would have to do with all that is ready; 0 where one sleeps and will see to it.
+        var backlogNanoseconds: UInt64 {
+            idle.isEmpty ? ready.reduce(0) { $0 &+ queues[$1].backlogNanoseconds } : 0
+        }
+
         /// A sleeping worker that can do something of what is ready.
         mutating func popIdle() -> Int? {
             if ready.isEmpty && readyHigh.isEmpty { return nil }
@@ -95,6 +100,7 @@ final class Dispatcher: Sendable {
     let loads: [MethodLoad]
     private let waiting = Atomic<Int>(0)
     private let ready = Atomic<Int>(0)
+    private let backlog = Atomic<UInt64>(0)
 
     /// - Parameters:
     ///   - workers: threads that take any method.
@@ -129,6 +135,7 @@ final class Dispatcher: Sendable {
     private func publish(_ method: Int, _ state: inout State) {
         state.queues[method].publish(to: loads[method])
         ready.store(state.ready.count, ordering: .relaxed)
+        backlog.store(state.backlogNanoseconds / UInt64(max(1, firstReserved)), ordering: .relaxed)
     }
 
     /// Wakes a worker where calls could be served and none is on its way. To be called now and then while calls wait.
@@ -211,6 +218,9 @@ final class Dispatcher: Sendable {
 
     /// Methods of normal priority that have work and wait for a worker. Without a lock.
     var readyCount: Int { ready.load(ordering: .relaxed) }
+
+    /// Microseconds for which what waits will keep all workers busy, by what such calls cost lately. Without a lock.
+    var backlogMicroseconds: UInt64 { backlog.load(ordering: .relaxed) / 1000 }
 
     /// Calls that wait, of all methods.
     var queuedCount: Int { waiting.load(ordering: .relaxed) }

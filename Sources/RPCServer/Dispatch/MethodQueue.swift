@@ -51,6 +51,8 @@ struct MethodQueue {
     private(set) var running = 0
     /// Calls that wait, followers included.
     private(set) var count = 0
+    /// Those of them that do not follow another.
+    private var leaderCount = 0
     /// Payload bytes of the calls that wait.
     private(set) var bytes = 0
     /// What a call cost lately; at first more than any run.
@@ -98,6 +100,7 @@ struct MethodQueue {
             }
             leaders[key] = call
         }
+        leaderCount += 1
         lane.calls.append(call)
         if !lane.isInTurn {
             lane.isInTurn = true
@@ -139,6 +142,7 @@ struct MethodQueue {
                 guard call.isAbandoned, call.followers.isEmpty else { return false }
                 forgetLeader(call)
                 forget(call)
+                leaderCount -= 1
                 return true
             }
             if lane.calls.isEmpty { lane.isInTurn = false }
@@ -171,9 +175,17 @@ struct MethodQueue {
     /// What all waiting calls will cost, by what they cost lately.
     var expectedNanoseconds: UInt64 { UInt64(count).multipliedReportingOverflow(by: meanNanoseconds).partialValue }
 
+    /// How long one worker would have to do with all that wait.
+    var backlogNanoseconds: UInt64 {
+        // A worker takes up to `maxCalls` together.
+        let turns = policy.gather == .all ? (count > 0 ? (count - 1) / policy.maxCalls + 1 : 0) : leaderCount
+        return UInt64(turns).multipliedReportingOverflow(by: turnNanoseconds).partialValue
+    }
+
     private mutating func remove(_ call: Call, from lane: Lane) {
         lane.calls.removeFirst()
         turn.removeFirst()
+        leaderCount -= 1
         forget(call)
         if lane.calls.isEmpty { lane.isInTurn = false } else { turn.append(lane) }
     }

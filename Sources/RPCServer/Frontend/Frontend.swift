@@ -124,7 +124,9 @@ struct Frontend: ~Copyable {
             let received = try receiveBurst(socket, incoming)
             let sent = try sendAnswers(socket)
             try tick(socket)
-            if received || sent {
+            if received < Self.burst, state == .serving, let nap = Nap.microseconds(backlog: dispatcher.backlogMicroseconds) {
+                usleep(nap)
+            } else if received > 0 || sent {
                 spinUntil = now.advanced(byMicroseconds: isBusy ? Self.busySpinMicroseconds : Self.spinMicroseconds)
             } else if state != .stopped, now >= spinUntil {
                 try sleep(&poller)
@@ -151,14 +153,15 @@ struct Frontend: ~Copyable {
         return next
     }
 
-    private mutating func receiveBurst(_ socket: borrowing Socket, _ incoming: IncomingMessage) throws(ZeroMQError) -> Bool {
+    /// Returns how many messages there were.
+    private mutating func receiveBurst(_ socket: borrowing Socket, _ incoming: IncomingMessage) throws(ZeroMQError) -> Int {
         var count = 0
         while count < Self.burst, try incoming.receive(from: socket) {
             try accept(incoming, on: socket, at: now)
             count += 1
         }
         if !admitted.isEmpty { handOver() }
-        return count > 0
+        return count
     }
 
     private mutating func handOver() {
