@@ -3,34 +3,49 @@ enum Base64URL {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
     static func encode(_ bytes: [UInt8]) -> String {
-        var characters: [UInt8] = []
-        var (buffer, bits): (UInt32, UInt32) = (0, 0)
-        for byte in bytes {
-            buffer = buffer << 8 | UInt32(byte)
-            bits += 8
-            while bits >= 6 {
-                bits -= 6
-                characters.append(alphabet[Int(buffer >> bits & 63)])
+        String(unsafeUninitializedCapacity: (bytes.count * 8 + 5) / 6) { characters in
+            alphabet.withUnsafeBufferPointer { alphabet in
+                var (buffer, bits, count): (UInt32, UInt32, Int) = (0, 0, 0)
+                for byte in bytes {
+                    buffer = buffer << 8 | UInt32(byte)
+                    bits += 8
+                    while bits >= 6 {
+                        bits -= 6
+                        characters[count] = alphabet[Int(buffer >> bits & 63)]
+                        count += 1
+                    }
+                }
+                if bits > 0 {
+                    characters[count] = alphabet[Int(buffer << (6 - bits) & 63)]
+                    count += 1
+                }
+                return count
             }
         }
-        if bits > 0 { characters.append(alphabet[Int(buffer << (6 - bits) & 63)]) }
-        return String(decoding: characters, as: UTF8.self)
     }
 
     /// Nil for what `encode` never writes, so that each value has one spelling.
     static func decode(_ text: String) -> [UInt8]? {
-        var bytes: [UInt8] = []
-        var (buffer, bits): (UInt32, UInt32) = (0, 0)
-        for character in text.utf8 {
-            guard let value = value(of: character) else { return nil }
-            buffer = buffer << 6 | value
-            bits += 6
-            if bits >= 8 {
-                bits -= 8
-                bytes.append(UInt8(truncatingIfNeeded: buffer >> bits))
+        let count = text.utf8.count
+        var isSpelledRight = true
+        let bytes = [UInt8](unsafeUninitializedCapacity: count * 6 / 8) { bytes, filled in
+            var (buffer, bits): (UInt32, UInt32) = (0, 0)
+            for character in text.utf8 {
+                guard let value = value(of: character) else {
+                    isSpelledRight = false
+                    return
+                }
+                buffer = buffer << 6 | value
+                bits += 6
+                if bits >= 8 {
+                    bits -= 8
+                    bytes[filled] = UInt8(truncatingIfNeeded: buffer >> bits)
+                    filled += 1
+                }
             }
+            isSpelledRight = bits < 6 && buffer & ((1 << bits) - 1) == 0
         }
-        return bits < 6 && buffer & ((1 << bits) - 1) == 0 ? bytes : nil
+        return isSpelledRight ? bytes : nil
     }
 
     private static func value(of character: UInt8) -> UInt32? {

@@ -46,8 +46,8 @@ struct PageRequest: Sendable, Equatable {
     private static func range(
         _ request: Catalog.ListProductsRequest, _ key: ProductOrder.Key, _ violations: inout Violations
     ) -> KeyRange {
-        let isSet = ["name_prefix": !request.namePrefix.isEmpty, "min_price": request.minPrice != nil, "max_price": request.maxPrice != nil]
-        for field in isSet.filter(\.value).keys.sorted() where !key.rangeFields.contains(field) {
+        let isSet = [("max_price", request.maxPrice != nil), ("min_price", request.minPrice != nil), ("name_prefix", !request.namePrefix.isEmpty)]
+        for (field, isSet) in isSet where isSet && !key.rangeFields.contains(field) {
             violations.add(field, "does not go with the order by \(key.rawValue); allowed are: \(QueryShape.allowed)")
         }
         switch key {

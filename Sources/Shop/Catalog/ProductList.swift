@@ -17,3 +17,32 @@ struct ProductList: Hashable, Sendable {
     /// Whether it stays the same as long as the catalogue's stamp does, which a change of stock leaves as it is.
     var isStamped: Bool { !inStockOnly }
 }
+
+// MARK: - As bytes
+
+extension ProductList {
+    /// Adds bytes that are the same for no other list.
+    func appendIdentity(to bytes: inout [UInt8]) {
+        bytes.append(order.rawValue)
+        bytes.append(inStockOnly ? 1 : 0)
+        bytes.append(text: category)
+        bytes.append(text: range.lower)
+        bytes.append(text: range.upper)
+    }
+
+    /// What a list without filters adds, and some more.
+    static let typicalIdentityLength = 64
+}
+
+extension [UInt8] {
+    mutating func append(bigEndian value: Int64) {
+        for shift in stride(from: 56, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: value >> Int64(shift))) }
+    }
+
+    /// The length first, so that no two lists of texts have the same bytes; nil is none of them.
+    mutating func append(text: String?) {
+        guard var text else { return append(bigEndian: -1) }
+        append(bigEndian: Int64(text.utf8.count))
+        text.withUTF8 { append(contentsOf: $0) }
+    }
+}

@@ -71,6 +71,15 @@ struct PageTokensTests {
         }
     }
 
+    @Test("codes are those of HMAC with SHA-256: the examples of RFC 4231", arguments: [
+        (Array(repeating: 0x0B, count: 20), "Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+        (Array("Jefe".utf8), "what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+    ] as [([UInt8], String, String)])
+    func code(key: [UInt8], text: String, expected: String) {
+        let code = Authenticator(key: key).code(of: Array(text.utf8))
+        #expect(code.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() == expected)
+    }
+
     @Test("base64url has one spelling for each value", arguments: Seeds.fresh(20))
     func base64(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
