@@ -21,6 +21,12 @@ package struct Batch: Sendable {
         self.offsets = offsets
     }
 
+    /// What came with the rows.
+    var replyView: DocumentView {
+        @_lifetime(borrow self)
+        get { tied(DocumentView(unowned: reply.bson), to: self) }
+    }
+
     /// Turns the order of the rows round.
     package mutating func reverse() { offsets.reverse() }
 

@@ -64,6 +64,11 @@ package struct ValueView: ~Escapable {
         element.type == BSON_TYPE_DATE_TIME ? BSONDate(millisecondsSince1970: element.load(Int64.self)) : nil
     }
 
+    /// A timestamp of the database's own, as one number: seconds first, so that later ones are greater.
+    var timestamp: UInt64? {
+        element.type == BSON_TYPE_TIMESTAMP ? element.load(UInt64.self) : nil
+    }
+
     /// Binary data of any subtype.
     package var binary: [UInt8]? {
         element.type == BSON_TYPE_BINARY ? [UInt8](element.value.dropFirst(5)) : nil

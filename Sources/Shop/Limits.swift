@@ -60,6 +60,8 @@ enum Limits {
     /// and in a list of a million products no page is more than some thousand keys from a remembered one.
     static let maxRememberedLists = 64
     static let maxRanksOfList = 256
+    /// Bytes of the answered pages that are remembered while nothing is written: some hundred to a thousand usual pages.
+    static let maxRememberedPageBytes = 4 << 20
     /// Completions in one answer of ListCompletions.
     static let maxCompletions = 1000
     static let defaultCompletions = 100

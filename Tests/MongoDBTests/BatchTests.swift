@@ -25,6 +25,29 @@ import TestSupport
         }
     }
 
+    private func quietTime(_ test: TestPool) throws -> ClusterTime? {
+        try test.withThings { (_, things) throws(MongoError) in
+            try things.findBatch(everything, FindOptions(limit: 1, readConcern: .majority)).quietTime
+        }
+    }
+
+    @Test func theQuietTimeStandsStillUntilSomethingIsWritten() throws {
+        let test = try TestPool()
+        // Others write to the same server now and then.
+        var before: ClusterTime?
+        for _ in 0..<1000 where before == nil {
+            let first = try quietTime(test)
+            let second = try quietTime(test)
+            if first == second { before = first }
+        }
+        #expect(before != nil)
+        for number in 0..<10 {
+            try test.withThings { (_, things) throws(MongoError) in _ = try things.insertMany([thing(number)]) }
+            let after = try quietTime(test)
+            #expect(after == nil || after != before)
+        }
+    }
+
     @Test(arguments: [1, 10, 101, 300, 301, 1000]) func noCursorIsLeftOnTheServer(_ limit: Int) throws {
         let test = try TestPool()
         try test.withThings { (client, things) throws(MongoError) in

@@ -7,7 +7,9 @@ import RPC
 struct CatalogService: Catalog.CatalogService.Handlers {
     let database: ShopDatabase
     let products: ProductStore
+    let snapshots: CatalogSnapshots
     let listing: ProductListing
+    let answers = PageMemory()
     let importing: ImportProducts
     let changes: ProductChanges
     let stockAdjustments: StockAdjustmentStore
@@ -20,7 +22,8 @@ struct CatalogService: Catalog.CatalogService.Handlers {
         self.checker = checker
         products = ProductStore(database: database.name)
         let categories = CategoryStore(database: database.name)
-        listing = ProductListing(products: products, snapshots: CatalogSnapshots(categories: categories))
+        snapshots = CatalogSnapshots(categories: categories)
+        listing = ProductListing(products: products)
         importing = ImportProducts(
             database: database, productImport: ProductImport(database: database.name, categories: categories))
         changes = ProductChanges(database: database.name, categories: categories)
@@ -61,11 +64,14 @@ extension CatalogService {
         _ request: Catalog.ListProductsRequest, since arrival: MonotonicTime, before deadline: Deadline
     ) throws(RPCError) -> EncodedMessage<Catalog.ListProductsResponse> {
         let request = try PageRequest(request, tokens: tokens)
-        let page = try database.perform(.read, before: deadline) { client throws(MongoError) in
-            guard let page = try listing.page(request, since: arrival, client, before: deadline) else {
-                return EncodedMessage<Catalog.ListProductsResponse>?.none
-            }
-            return try encoded(page, of: request)
+        let page = try database.perform(.read, before: deadline) { (client) throws(MongoError) -> PageMemory.Answer? in
+            let reading = try snapshots.reading(since: arrival, client, before: deadline)
+            if let known = answers.answer(to: request, at: reading.quietTime) { return known }
+            guard let page = try listing.page(request, reading.snapshot, client, before: deadline) else { return nil }
+            let answer = try encoded(page, of: request)
+            // A lone call teaches nothing: nobody else was waiting.
+            if reading.isShared { answers.remember(answer, to: request, at: reading.quietTime) }
+            return answer
         }
         guard let page else {
             throw .invalidFields([

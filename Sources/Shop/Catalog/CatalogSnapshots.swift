@@ -7,9 +7,14 @@ import Synchronization
 /// A call may use any snapshot whose reading began after the call had arrived: it is not older than one that the call would
 /// have read itself. So under load one small read serves all calls that were waiting when it began.
 final class CatalogSnapshots: Sendable {
-    private struct Reading {
+    struct Reading: Sendable {
         var snapshot: CatalogSnapshot
-        var begun: MonotonicTime
+        /// When it was begun.
+        fileprivate var begun: MonotonicTime
+        /// When the database was asked, in its own time, if nothing was being written then.
+        var quietTime: ClusterTime?
+        /// Whether it was begun for another call: that happens only where calls wait for each other.
+        var isShared = false
     }
 
     private let categories: CategoryStore
@@ -17,23 +22,27 @@ final class CatalogSnapshots: Sendable {
 
     init(categories: CategoryStore) { self.categories = categories }
 
-    /// A snapshot that is not older than `arrival`.
-    func snapshot(
+    /// A reading that is not older than `arrival`.
+    func reading(
         since arrival: MonotonicTime, _ client: borrowing Client, before deadline: Deadline
-    ) throws(MongoError) -> CatalogSnapshot {
+    ) throws(MongoError) -> Reading {
         let known = newest.withLock { $0 }
-        if let known, known.begun > arrival { return known.snapshot }
+        if var known, known.begun > arrival {
+            known.isShared = true
+            return known
+        }
         let begun = MonotonicTime.now
-        let stamp = try categories.stamp(client, before: deadline)
+        let (stamp, quietTime) = try categories.stamp(client, before: deadline)
         let snapshot: CatalogSnapshot
         if let known, known.snapshot.stamp == stamp {
             snapshot = known.snapshot
         } else {
             snapshot = try categories.snapshot(client, before: deadline)
         }
+        let reading = Reading(snapshot: snapshot, begun: begun, quietTime: quietTime)
         newest.withLock { newest in
-            if newest.map({ $0.begun < begun }) ?? true { newest = Reading(snapshot: snapshot, begun: begun) }
+            if newest.map({ $0.begun < begun }) ?? true { newest = reading }
         }
-        return snapshot
+        return reading
     }
 }

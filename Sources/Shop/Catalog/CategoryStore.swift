@@ -8,20 +8,21 @@ struct CategoryStore: Sendable {
 
     // MARK: Reading
 
-    /// The stamp, as it is now.
-    func stamp(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> CatalogStamp {
-        try Self.stamp(in: client.collection(CollectionName.catalog, in: database), before: deadline)
+    /// The stamp, as a majority has it now, and when that was, if nothing was being written.
+    func stamp(
+        _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> (stamp: CatalogStamp, quietTime: ClusterTime?) {
+        let options = FindOptions(limit: 1, hint: "_id_", readConcern: .majority, timeLimit: deadline.remaining)
+        let batch = try client.collection(CollectionName.catalog, in: database).findBatch(Self.whole, options)
+        let stamp = batch.count == 0 ? CatalogStamp.none : CatalogStamp(value: try batch[0].int64("stamp"))
+        return (stamp, batch.quietTime)
     }
 
     /// The stamp, as the session's transaction sees it.
     func stamp(_ session: borrowing Session, before deadline: Deadline) throws(MongoError) -> CatalogStamp {
-        try Self.stamp(in: session.collection(CollectionName.catalog, in: database), before: deadline)
-    }
-
-    private static func stamp(in catalog: borrowing Collection, before deadline: Deadline) throws(MongoError) -> CatalogStamp {
-        let stamp = try catalog.findOne(whole, FindOptions(hint: "_id_", timeLimit: deadline.remaining)) { row throws(MongoError) in
-            CatalogStamp(value: try row.int64("stamp"))
-        }
+        let options = FindOptions(hint: "_id_", timeLimit: deadline.remaining)
+        let stamp = try session.collection(CollectionName.catalog, in: database)
+            .findOne(Self.whole, options) { row throws(MongoError) in CatalogStamp(value: try row.int64("stamp")) }
         return stamp ?? .none
     }
 

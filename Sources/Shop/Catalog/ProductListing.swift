@@ -6,13 +6,9 @@ import Synchronization
 /// Finds pages of products.
 final class ProductListing: Sendable {
     private let products: ProductStore
-    private let snapshots: CatalogSnapshots
     private let memory = Mutex(ListMemory())
 
-    init(products: ProductStore, snapshots: CatalogSnapshots) {
-        self.products = products
-        self.snapshots = snapshots
-    }
+    init(products: ProductStore) { self.products = products }
 
     /// A page, and what is known about the whole list.
     struct Page: Sendable {
@@ -24,12 +20,11 @@ final class ProductListing: Sendable {
         var next: PagePosition?
     }
 
-    /// The page that `request` asks for, of a catalogue not older than `arrival`. Nil where the filter matches too many categories.
+    /// The page that `request` asks for, of a catalogue not older than `snapshot`. Nil where the filter matches too many categories.
     func page(
-        _ request: PageRequest, since arrival: MonotonicTime, _ client: borrowing Client, before deadline: Deadline
+        _ request: PageRequest, _ snapshot: CatalogSnapshot, _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> Page? {
         let list = request.list
-        let snapshot = try snapshots.snapshot(since: arrival, client, before: deadline)
         var query = ProductStore.Query(list: list)
         var counted = snapshot.productCount
         if !list.category.isEmpty {

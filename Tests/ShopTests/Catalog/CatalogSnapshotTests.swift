@@ -37,7 +37,7 @@ struct CatalogSnapshotTests {
             let categories = CategoryStore(database: shop.database)
             let snapshots = CatalogSnapshots(categories: categories)
             func count(since arrival: MonotonicTime) throws -> Int64 {
-                try shop.inDatabase { client throws(MongoError) in try snapshots.snapshot(since: arrival, client, before: .after(.seconds(5))).productCount }
+                try shop.inDatabase { client throws(MongoError) in try snapshots.reading(since: arrival, client, before: .after(.seconds(5))).snapshot.productCount }
             }
             let early = MonotonicTime.now
             #expect(try count(since: early) == 0)
@@ -55,7 +55,7 @@ struct CatalogSnapshotTests {
         defer { shop.stop() }
         try await shop.withClient { catalog, orders in
             func stamp() throws -> CatalogStamp {
-                try shop.inDatabase { client throws(MongoError) in try CategoryStore(database: shop.database).stamp(client, before: .after(.seconds(5))) }
+                try shop.inDatabase { client throws(MongoError) in try CategoryStore(database: shop.database).stamp(client, before: .after(.seconds(5))).stamp }
             }
             var stamps = [try stamp()]
             for product in [Catalog.Product.sample("a", stock: 5), .sample("a", name: "Other", stock: 5), .sample("a", cents: 7, stock: 5)] {

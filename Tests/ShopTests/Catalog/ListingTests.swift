@@ -70,15 +70,16 @@ struct ListingTests {
         let shop = try RunningShop()
         defer { shop.stop() }
         try await shop.withClient { catalog, _ in
-            let listing = ProductListing(
-                products: ProductStore(database: shop.database), snapshots: CatalogSnapshots(categories: CategoryStore(database: shop.database)))
+            let snapshots = CatalogSnapshots(categories: CategoryStore(database: shop.database))
+            let listing = ProductListing(products: ProductStore(database: shop.database))
             let tokens = PageTokens(key: Array(repeating: 1, count: PageTokens.keyLength))
             let early = MonotonicTime.now
             /// Of a catalogue that may be as old as that moment.
             func page(_ number: Int32, _ token: String) throws -> (next: String, total: Int64?) {
                 let request = try PageRequest(.init(orderBy: orderBy, pageSize: 5, page: number, pageToken: token), tokens: tokens)
                 return try shop.inDatabase { client throws(MongoError) in
-                    let page = try listing.page(request, since: early, client, before: .after(.seconds(5)))
+                    let snapshot = try snapshots.reading(since: early, client, before: .after(.seconds(5))).snapshot
+                    let page = try listing.page(request, snapshot, client, before: .after(.seconds(5)))
                     return (page?.next.map { tokens.seal($0, list: request.list) } ?? "", page?.total ?? nil)
                 }
             }
