@@ -80,7 +80,7 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "ShopClient", dependencies: ["RPCClient", "ProtoShop"], swiftSettings: strict),
         .target(name: "Terminal", swiftSettings: strict),
-        .target(name: "CatalogGenerator", dependencies: ["ProtoShop"], swiftSettings: strict),
+        .target(name: "CatalogGenerator", dependencies: ["RPC", "ProtoShop"], swiftSettings: strict),
         .executableTarget(
             name: "orderwire",
             dependencies: [
@@ -126,7 +126,9 @@ let package = Package(
             path: "bench/codec", swiftSettings: strict),
 
         // Tests. TestSupport holds what several of them need.
-        .target(name: "TestSupport", dependencies: ["CatalogGenerator", "EmbeddedMongoDB", "MongoDB", "ProtoRuntime", "ProtoShop"], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["EmbeddedMongoDB", "MongoDB", "ProtoRuntime", "ProtoShop", "RPC"], path: "Tests/TestSupport",
+            swiftSettings: strict),
         .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MongoDBTests", dependencies: ["MongoDB", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "EmbeddedMongoDBTests", dependencies: ["EmbeddedMongoDB", "MongoDB", "TestSupport"], swiftSettings: strict),
@@ -150,7 +152,6 @@ let package = Package(
             name: "ShopTests",
             dependencies: [
                 "Shop", "RPCServer", "RPCClient", "ProtoEcho", "ProtoShop", "MongoDB", "EmbeddedMongoDB", "ChinookData", "TestSupport",
-                "bench-codec",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

@@ -1,3 +1,5 @@
+import RPC
+
 /// The categories of generated products, and how often each occurs.
 ///
 /// Popularity falls as Zipf and Mandelbrot found it to fall with words: the category of rank r gets a share in proportion to

@@ -1,4 +1,5 @@
 package import ProtoShop
+import RPC
 
 /// Products that look like a large music shop's: for benchmarks, tests, and whoever wants to try a full catalogue.
 ///

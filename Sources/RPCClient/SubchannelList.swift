@@ -36,22 +36,8 @@ final class SubchannelList: Sendable {
     }
 
     /// A generator with a seed of its own.
-    var random: SplitMix64 { SplitMix64(state: seed.wrappingAdd(SplitMix64.step, ordering: .relaxed).newValue) }
+    var random: SplitMix64 { SplitMix64(seed: seed.wrappingAdd(SplitMix64.step, ordering: .relaxed).newValue) }
 
     /// Posts a try; false where the channel is closed.
     func post(_ attempt: CallAttempt, to index: Int) -> Bool { all[index].post(attempt, isCounted: all.count > 1) }
-}
-
-/// Steele, Lea and Flood's generator (2014): a few instructions, where the system's own costs a system call a number.
-struct SplitMix64: RandomNumberGenerator {
-    static let step: UInt64 = 0x9E37_79B9_7F4A_7C15
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= Self.step
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
 }

@@ -26,7 +26,7 @@ enum HouseRules {
         "EmbeddedMongoDB": ["MongoDB"],
         "ShopClient": ["RPC", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop"],
         "Terminal": [],
-        "CatalogGenerator": ["ProtoShop"],
+        "CatalogGenerator": ["RPC", "ProtoShop"],
         "Shop": ["RPC", "RPCServer", "Protobuf", "ProtoRuntime", "ProtoShop", "MongoDB"],
         "orderwire": [
             "Terminal", "Shop", "ShopClient", "RPC", "RPCServer", "RPCClient", "Protobuf", "ProtoRuntime", "ProtoShop", "ProtoSchema",

@@ -87,23 +87,13 @@ import Testing
     }
 }
 
-/// A repeatable random number generator (SplitMix64, Steele et al. 2014), whose seed is printed.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
+/// A repeatable random number generator, whose seed is printed.
+typealias SeededGenerator = SplitMix64
 
-    init(seed: UInt64) { state = seed }
-
-    static func printed() -> SeededGenerator {
+extension SplitMix64 {
+    static func printed() -> SplitMix64 {
         let seed = UInt64.random(in: .min ... .max)
         print("seed \(seed)")
-        return SeededGenerator(seed: seed)
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
+        return SplitMix64(seed: seed)
     }
 }

@@ -1,5 +1,5 @@
-package import CatalogGenerator
 import Glibc
+package import RPC
 
 /// Random numbers that can be had again: a failing test shows its seed as an argument, and `ORDERWIRE_SEED` repeats it.
 package typealias SeededGenerator = SplitMix64

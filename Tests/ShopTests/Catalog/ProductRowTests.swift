@@ -94,7 +94,8 @@ struct ProductRowTests {
         }
     }
 
-    /// Counted by a program that brings its own malloc.
+    /// Counted by a program that brings its own malloc. It lies beside the tests, as all programs do, and is no dependency of theirs: they
+    /// would be linked with that malloc, too.
     @Test("a page costs the same few allocations however many rows it has")
     func noAllocationARow() throws {
         let process = Process()
