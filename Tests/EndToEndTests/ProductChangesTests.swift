@@ -30,17 +30,17 @@ extension EndToEnd {
                 let before = try await shell.json("products", "get", "a", "-o", "json")
                 let version = try #require(before["product"]?.string("version"))
                 let updated = try await shell.json(
-                    "products", "update", "a", "--price", "2.50 USD", "--category", "Pop", "--version", version, "-o", "json")
+                    "products", "update", "a", "--price", "2.50 USD", "--category", "Pop", "--expected-version", version, "-o", "json")
                 #expect(updated["product"]?.string("name") == "Alpha" && updated["product"]?.string("category") == "Pop")
                 #expect(updated["product"]?.string("stock") == "10" && updated["product"]?.string("version") != version)
-                let late = try await shell.run("products", "update", "a", "--name", "Late", "--version", version, "-o", "json")
+                let late = try await shell.run("products", "update", "a", "--name", "Late", "--expected-version", version, "-o", "json")
                 #expect(late.end == .exited(74) && late.output == "")
                 #expect(try JSON(late.errors)["error"]?.string("reason") == "VERSION_MISMATCH")
                 // Without a version it is the latest that is changed.
                 let latest = try await shell.run("products", "update", "a", "--name", "Omega", "--description", "")
                 #expect(latest.end == .exited(0) && latest.lines.contains { $0.split(separator: " ") == ["NAME", "Omega"] }, "\(latest.output)\(latest.errors)")
 
-                #expect(try await shell.run("products", "delete", "a", "--version", version).end == .exited(74))
+                #expect(try await shell.run("products", "delete", "a", "--expected-version", version).end == .exited(74))
                 let deleted = try await shell.json("products", "delete", "a", "-o", "json")
                 #expect(deleted["product"]?.string("name") == "Omega")
                 #expect(try await shell.run("products", "delete", "a").end == .exited(69))
@@ -84,7 +84,7 @@ extension EndToEnd {
 
         @Test(arguments: [
             ["products", "update", "a"], ["products", "update", "a", "--price", "cheap"], ["products", "update", "--name", "x"],
-            ["products", "update", "a", "--name", "x", "--version", "new"], ["products", "stock", "a"],
+            ["products", "update", "a", "--name", "x", "--expected-version", "new"], ["products", "stock", "a"],
             ["products", "stock", "a", "--add", "1", "--remove", "1"], ["products", "stock", "a", "--add", "-1"],
             ["products", "stock", "a", "--remove", "0"], ["products", "delete"], ["doctor", "--mend"],
         ])

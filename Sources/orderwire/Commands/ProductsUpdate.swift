@@ -9,9 +9,9 @@ struct ProductsUpdate: ClientCommand {
         discussion: """
             Examples:
               orderwire products update chinook-1 --price "1.29 USD"
-              orderwire products update chinook-1 --name "For Those About to Rock" --category "Hard Rock" --version 1764000000000000
+              orderwire products update chinook-1 --name "For Those About to Rock" --category "Hard Rock" --expected-version 1764000000000000
 
-            What is not given stays as it is. With --version the product is changed only if nobody else has changed it since; \
+            What is not given stays as it is. With --expected-version the product is changed only if nobody else has changed it since; \
             `products get` shows its version. Stock is changed by `products stock`.
             """)
 
@@ -31,7 +31,7 @@ struct ProductsUpdate: ClientCommand {
     var description: String?
 
     @Option(help: ArgumentHelp("The version that is to be changed. Without it, the latest.", valueName: "n"))
-    var version: Int64?
+    var expectedVersion: Int64?
 
     @OptionGroup var options: ClientOptions
 
@@ -51,7 +51,7 @@ struct ProductsUpdate: ClientCommand {
             id: id, name: name ?? "", category: category ?? "", price: price.flatMap(Catalog.Money.init(text:)),
             description: description ?? "")
         let seen =
-            if let version { version } else {
+            if let expectedVersion { expectedVersion } else {
                 try await connection.catalog.getProduct(.init(id: id), options: connection.callOptions).product?.version ?? 0
             }
         let response = try await connection.catalog.updateProduct(
