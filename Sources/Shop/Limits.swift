@@ -56,12 +56,16 @@ enum Limits {
     static let unseenRemovals: Int64 = 1000
     /// Longest page token that is looked at, in bytes: the longest sort key, in base64, with room to spare.
     static let maxPageTokenLength = 8192
-    /// Lists of which ranks and totals are remembered, and ranks of each: at the usual 50 bytes of a sort key less than a megabyte,
-    /// and in a list of a million products no page is more than some thousand keys from a remembered one.
-    static let maxRememberedLists = 64
+    /// Keys that one query passes over: some tens of milliseconds, where it has to merge many categories, too.
+    static let maxSkip: Int64 = 20_000
+    /// Lists of which ranks and totals are remembered: four orders of some hundred categories.
+    static let maxRememberedLists = 2048
+    /// Ranks of one list: in a list of a million products no page is more than some thousand keys from a remembered one.
     static let maxRanksOfList = 256
     /// Bytes of the answered pages that are remembered while nothing is written: some hundred to a thousand usual pages.
     static let maxRememberedPageBytes = 4 << 20
+    /// Ranks of all lists: at the usual 50 bytes of a sort key about 3 MB.
+    static let maxRememberedRanks = 32_768
     /// Completions in one answer of ListCompletions.
     static let maxCompletions = 1000
     static let defaultCompletions = 100

@@ -1,6 +1,8 @@
 import Glibc
+import RPC
 
-/// A random number that every change of the catalogue replaces: where it is the same, the catalogue is the same.
+/// A random number that every change of the catalogue replaces, and one that every change of a category does: where it is the same,
+/// the catalogue, or the products of the category, are the same.
 ///
 /// Adding, removing, renaming, repricing and moving products to other categories are such changes. Stock is not.
 /// It is random and not a count, so that it never comes back, not even after a database was restored from an older copy.
@@ -11,6 +13,12 @@ struct CatalogStamp: Hashable, Sendable {
     static let none = CatalogStamp(value: 0)
 
     static func random() -> CatalogStamp { CatalogStamp(value: .random(in: 1 ... .max)) }
+
+    /// The stamp of several categories together, with one more.
+    func adding(_ other: CatalogStamp) -> CatalogStamp {
+        let mixed = SplitMix64.mix(SplitMix64.mix(UInt64(bitPattern: value) &+ SplitMix64.step) ^ UInt64(bitPattern: other.value))
+        return CatalogStamp(value: Int64(bitPattern: mixed))
+    }
 }
 
 /// The categories and their counts as they were at one moment.
@@ -21,15 +29,17 @@ struct CatalogSnapshot: Sendable {
 
     private let keys: [String]
     private let counts: [Int64]
+    private let stamps: [CatalogStamp]
     /// The keys one after another, with a byte between them that no text holds, and where each begins.
     private let text: [UInt8]
     private let starts: [Int]
 
-    init(stamp: CatalogStamp, categories: [(key: String, count: Int64)]) {
+    init(stamp: CatalogStamp, categories: [(key: String, count: Int64, stamp: CatalogStamp)]) {
         self.stamp = stamp
         productCount = categories.reduce(0) { $0 + $1.count }
         keys = categories.map(\.key)
         counts = categories.map(\.count)
+        stamps = categories.map(\.stamp)
         var text: [UInt8] = []
         var starts: [Int] = []
         for category in categories {
@@ -41,10 +51,11 @@ struct CatalogSnapshot: Sendable {
         self.starts = starts
     }
 
-    /// The categories that a filter matches, and how many products they have together.
+    /// The categories that a filter matches, how many products they have together, and a stamp that tells whether these are the same.
     struct Match: Sendable, Equatable {
         var keys: [String] = []
         var productCount: Int64 = 0
+        var stamp = CatalogStamp.none
     }
 
     /// The categories whose key contains `part`, which is folded and not empty.
@@ -58,6 +69,7 @@ struct CatalogSnapshot: Sendable {
                     index = category(at: offset)
                     match.keys.append(keys[index])
                     match.productCount += counts[index]
+                    match.stamp = match.stamp.adding(stamps[index])
                     index += 1
                 }
             }

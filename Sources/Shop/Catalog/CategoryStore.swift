@@ -1,7 +1,7 @@
 import MongoDB
 import RPC
 
-/// The collection `categories`: how many products each category has, and `catalog`: the stamp of the whole. Counts are exact and
+/// The collection `categories`: how many products each category has, and its stamp; and `catalog`: the stamp of the whole. Counts are exact and
 /// stamps trustworthy, as they change in the transactions that change products.
 struct CategoryStore: Sendable {
     let database: String
@@ -38,21 +38,19 @@ struct CategoryStore: Sendable {
         var cursor = try client.collection(CollectionName.catalog, in: database).aggregate(
             [Document { $0.append("$match", Self.whole) }, categories], readConcern: .snapshot, timeLimit: deadline.remaining)
         var stamp = CatalogStamp.none
-        var counts: [(key: String, count: Int64)] = []
+        var found: [(key: String, count: Int64, stamp: CatalogStamp)] = []
         while let row = try cursor.next() {
-            if row.contains("stamp") {
-                stamp = CatalogStamp(value: try row.int64("stamp"))
-            } else {
-                counts.append((try row.string("_id"), try row.int64("count")))
-            }
+            let own = CatalogStamp(value: row.find("stamp")?.int64 ?? CatalogStamp.none.value)
+            if row.contains("count") { found.append((try row.string("_id"), try row.int64("count"), own)) } else { stamp = own }
         }
-        return CatalogSnapshot(stamp: stamp, categories: counts)
+        return CatalogSnapshot(stamp: stamp, categories: found)
     }
 
     // MARK: Changing
 
-    /// Takes note of a change of the catalogue in the session's transaction: a new stamp, and counts changed by `changes`.
-    /// Categories that have no products left are removed. To be called once, first, in every transaction that adds or removes
+    /// Takes note of a change of the catalogue in the session's transaction: a new stamp, new stamps of the categories of all products that
+    /// change, and counts changed by `changes`, which holds these categories, also with 0. Categories that have no products left are
+    /// removed. To be called once, first, in every transaction that adds or removes
     /// products or changes anything of them but stock.
     ///
     /// The stamp goes first: two transactions that change the catalogue at once collide there, before either has written
@@ -61,17 +59,18 @@ struct CategoryStore: Sendable {
         try session.collection(CollectionName.catalog, in: database).updateOne(
             Self.whole, Update { update in update.document("$set") { $0.append("stamp", CatalogStamp.random().value) } },
             upsert: true, timeLimit: deadline.remaining)
-        let changed = changes.filter { $0.value != 0 }.sorted { $0.key < $1.key }
-        guard !changed.isEmpty else { return }
+        guard !changes.isEmpty else { return }
         let collection = session.collection(CollectionName.categories, in: database)
         var bulk = try collection.bulkWrite(ordered: true)
-        for (key, change) in changed {
-            try bulk.updateOne(
-                Document { $0.append("_id", key) },
-                Update { update in update.document("$inc") { $0.append("count", change) } }, upsert: true)
+        for (key, change) in changes.sorted(by: { $0.key < $1.key }) {
+            let update = Update { update in
+                update.document("$inc") { $0.append("count", change) }
+                update.document("$set") { $0.append("stamp", CatalogStamp.random().value) }
+            }
+            try bulk.updateOne(Document { $0.append("_id", key) }, update, upsert: true)
         }
         try bulk.execute(timeLimit: deadline.remaining).checked()
-        let shrunk = changed.filter { $0.value < 0 }.map(\.key)
+        let shrunk = changes.filter { $0.value <= 0 }.map(\.key)
         guard !shrunk.isEmpty else { return }
         try collection.deleteMany(
             Document { filter in

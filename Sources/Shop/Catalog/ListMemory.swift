@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What answered pages taught about lists, while the catalogue stays as it is: ranks of products, and totals that were counted.
+/// What answered pages taught about lists, while these stay as they are: ranks of products, and totals that were counted.
 ///
 /// With it a page by number, however deep, begins at the nearest product that is known instead of at an end.
 struct ListMemory: Sendable {
@@ -8,40 +8,56 @@ struct ListMemory: Sendable {
         var ranks = RankedKeys()
         /// Products of the list, where they were counted.
         var total: Int64?
+        /// It holds while the list has this stamp.
+        fileprivate var stamp = CatalogStamp.none
         fileprivate var lastUse: UInt64 = 0
     }
 
-    /// What is known holds while the catalogue has this stamp.
-    private var stamp = CatalogStamp.none
     private var lists: [ProductList: Knowledge] = [:]
     private var uses: UInt64 = 0
+    /// Ranks of all lists.
+    private(set) var rankCount = 0
 
     var count: Int { lists.count }
 
-    /// What is known of a list. With a new stamp, all that was known of any list is forgotten.
+    /// What is known of a list. With a new stamp, all that was known of it is forgotten.
     mutating func knowledge(of list: ProductList, at stamp: CatalogStamp) -> Knowledge {
-        if stamp != self.stamp {
-            self.stamp = stamp
-            lists.removeAll()
+        guard list.isStamped else { return Knowledge() }
+        var knowledge = lists[list] ?? Knowledge()
+        if knowledge.stamp != stamp {
+            rankCount -= knowledge.ranks.entries.count
+            knowledge = Knowledge(stamp: stamp)
         }
-        guard var knowledge = lists[list] else { return Knowledge() }
-        uses += 1
-        knowledge.lastUse = uses
-        lists[list] = knowledge
+        keep(knowledge, of: list)
         return knowledge
     }
 
-    /// Adds to what is known. What was learned under another stamp is too late, and ignored.
+    /// Adds to what is known. What was learned under another stamp than the one that was last asked for is too late, and ignored.
     mutating func learn(of list: ProductList, at stamp: CatalogStamp, rank: RankedKeys.Entry? = nil, total: Int64? = nil) {
-        guard stamp == self.stamp, list.isStamped, rank != nil || total != nil else { return }
-        uses += 1
-        var knowledge = lists[list] ?? Knowledge()
-        knowledge.lastUse = uses
-        if let rank { knowledge.ranks.insert(rank) }
+        guard var knowledge = lists[list], knowledge.stamp == stamp else { return }
+        if let rank {
+            rankCount -= knowledge.ranks.entries.count
+            knowledge.ranks.insert(rank)
+            rankCount += knowledge.ranks.entries.count
+        }
         if let total { knowledge.total = total }
+        keep(knowledge, of: list)
+    }
+
+    private mutating func keep(_ knowledge: Knowledge, of list: ProductList) {
+        uses += 1
+        var knowledge = knowledge
+        knowledge.lastUse = uses
         lists[list] = knowledge
-        if lists.count > Limits.maxRememberedLists, let oldest = lists.min(by: { $0.value.lastUse < $1.value.lastUse }) {
-            lists[oldest.key] = nil
+        if lists.count > Limits.maxRememberedLists || rankCount > Limits.maxRememberedRanks { forgetOldest() }
+    }
+
+    /// Forgets what was not used for longest: enough at once for this to be seldom.
+    private mutating func forgetOldest() {
+        let byUse = lists.sorted { $0.value.lastUse < $1.value.lastUse }
+        for (list, knowledge) in byUse.prefix(max(1, lists.count / 8)) {
+            lists[list] = nil
+            rankCount -= knowledge.ranks.entries.count
         }
     }
 }

@@ -16,12 +16,17 @@ struct PageStretch: Sendable, Equatable {
         self.count = count
     }
 
-    /// The page that begins after `first` products: from wherever the fewest keys are to be skipped.
+    /// To read an index from its end to its start costs so many times what the other way costs: the database keeps the beginning
+    /// that a key shares with the one before it only once, and new keys in lists that are linked forwards.
+    static let reverseCost: Int64 = 2
+
+    /// The page that begins after `first` products: from wherever it costs least to get there.
     ///
     /// - Parameters:
+    ///   - isDescending: the list runs against the order of its index.
     ///   - total: products of the list, where that is known. Without it, nothing can be counted from the end.
     ///   - known: products whose ranks are known.
-    init(first: Int64, size: Int64, total: Int64?, known: RankedKeys = RankedKeys()) {
+    init(first: Int64, size: Int64, total: Int64?, isDescending: Bool = false, known: RankedKeys = RankedKeys()) {
         // A page that reads forwards asks for all it may hold, as there may be more products by now. One that reads backwards
         // must not reach into the page before.
         (skip, count) = (first, size)
@@ -32,11 +37,34 @@ struct PageStretch: Sendable, Equatable {
             count = 0
             return
         }
-        if total - end < skip { (anchor, isBackwards, skip, count) = (nil, true, total - end, end - first) }
-        if let after = known.first(from: end), after.rank - end < skip {
-            (anchor, isBackwards, skip, count) = (after.key, true, after.rank - end, end - first)
+        let after = known.first(from: end)
+        let back = (after?.rank ?? total) - end
+        if back * (isDescending ? 1 : Self.reverseCost) < skip * (isDescending ? Self.reverseCost : 1) {
+            (anchor, isBackwards, skip, count) = (after?.key, true, back, end - first)
         }
     }
+
+    /// Where it still has too many keys to pass over for one query: the first part of the way, to be gone before. Its one product is the
+    /// anchor of what is then left of this stretch.
+    var firstStep: PageStretch? {
+        guard skip > Limits.maxSkip else { return nil }
+        var step = self
+        // A product that is an anchor is passed over already when read forwards, and not when read backwards.
+        step.skip = isBackwards ? Limits.maxSkip : Limits.maxSkip - 1
+        step.count = 1
+        return step
+    }
+
+    /// What is left after the first step led to `key`.
+    func afterStep(to key: String) -> PageStretch {
+        var rest = self
+        rest.anchor = key
+        rest.skip -= Limits.maxSkip
+        return rest
+    }
+
+    /// The rank of its anchor, when the page that it leads to begins after `first` products.
+    func rankOfAnchor(after first: Int64) -> Int64 { isBackwards ? first + count + skip : first - skip }
 
     /// Whether it lies at the list's end, wherever that is by now.
     var isAtEnd: Bool { isBackwards && anchor == nil && skip == 0 }

@@ -26,36 +26,60 @@ final class ProductListing: Sendable {
     ) throws(MongoError) -> Page? {
         let list = request.list
         var query = ProductStore.Query(list: list)
-        var counted = snapshot.productCount
+        var (counted, stamp) = (snapshot.productCount, snapshot.stamp)
         if !list.category.isEmpty {
             let match = snapshot.matching(list.category)
             guard match.keys.count <= Limits.maxMatchingCategories else { return nil }
             guard !match.keys.isEmpty else { return Page(total: request.totalMode == .none ? nil : 0) }
-            (query.categoryKeys, counted) = (match.keys, match.productCount)
+            (query.categoryKeys, counted, stamp) = (match.keys, match.productCount, match.stamp)
         }
-        let known = list.isStamped ? memory.withLock { $0.knowledge(of: list, at: snapshot.stamp) } : .init()
+        let known = memory.withLock { $0.knowledge(of: list, at: stamp) }
         var total = list.isCounted ? counted : known.total
         if total == nil, request.totalMode == .exact {
             total = try products.count(query, client, before: deadline)
-            memory.withLock { $0.learn(of: list, at: snapshot.stamp, total: total) }
+            memory.withLock { $0.learn(of: list, at: stamp, total: total) }
         }
-        let (stretch, before) = place(request, total, known, snapshot.stamp)
+        let (place, before) = place(request, total, known, stamp)
+        guard let stretch = try approach(place, after: before, of: query, client, before: deadline) else {
+            return Page(total: isTold(request) ? total : nil)
+        }
         let rows = try products.rows(query, stretch, client, before: deadline)
-        let isTold = request.totalMode == .exact || request.totalMode == .unspecified && list.isCounted
-        var page = Page(products: rows.batch, total: isTold ? total : nil)
+        var page = Page(products: rows.batch, total: isTold(request) ? total : nil)
         guard let key = rows.lastKey, !stretch.isAtEnd else { return page }
         let rank = before.map { PagePosition.Rank(count: $0.count + Int64(rows.count), stamp: $0.stamp) }
-        let isExact = rank?.stamp == snapshot.stamp
+        let isExact = rank?.stamp == stamp
         if isExact, let rank {
-            memory.withLock { $0.learn(of: list, at: snapshot.stamp, rank: .init(rank: rank.count, key: key)) }
+            memory.withLock { $0.learn(of: list, at: stamp, rank: .init(rank: rank.count, key: key)) }
         }
         // The total may be older than the rows, and the rank older than the total. To say "more" where there is none costs somebody
         // an empty page; the other way round products would be missed.
         let margin = isExact ? 0 : Limits.unseenRemovals
         var hasMore = if let rank, let total { rank.count + margin < total } else { false }
-        if !hasMore { hasMore = try products.hasProducts(query, after: key, client, before: deadline) }
+        if !hasMore { hasMore = try products.key(query, PageStretch(after: key, count: 1), client, before: deadline) != nil }
         if hasMore { page.next = PagePosition(key: key, rank: list.isStamped ? rank : nil) }
         return page
+    }
+
+    /// Goes the way to a page that is too far from anywhere for one query. Its steps are remembered, so that who asks again, when the time
+    /// was over on the way, is led on from there. Nil where the list ends before.
+    private func approach(
+        _ place: PageStretch, after before: PagePosition.Rank?, of query: ProductStore.Query, _ client: borrowing Client,
+        before deadline: Deadline
+    ) throws(MongoError) -> PageStretch? {
+        var stretch = place
+        while let step = stretch.firstStep {
+            guard let key = try products.key(query, step, client, before: deadline) else { return nil }
+            stretch = stretch.afterStep(to: key)
+            guard let before else { continue }
+            let rank = RankedKeys.Entry(rank: stretch.rankOfAnchor(after: before.count), key: key)
+            memory.withLock { $0.learn(of: query.list, at: before.stamp, rank: rank) }
+        }
+        return stretch
+    }
+
+    /// Whether the answer says how many products the list has, where that is known.
+    private func isTold(_ request: PageRequest) -> Bool {
+        request.totalMode == .exact || request.totalMode == .unspecified && request.list.isCounted
     }
 
     /// Where the page lies, and how many products are before it, where that is known, or was when a token was made.
@@ -66,7 +90,9 @@ final class ProductListing: Sendable {
         case .number(let number):
             // No overflow: both come from int32.
             let first = (number - 1) * request.size
-            return (PageStretch(first: first, size: request.size, total: total, known: known.ranks), .init(count: first, stamp: stamp))
+            let stretch = PageStretch(
+                first: first, size: request.size, total: total, isDescending: request.list.order.isDescending, known: known.ranks)
+            return (stretch, .init(count: first, stamp: stamp))
         case .after(let position):
             return (PageStretch(after: position.key, count: request.size), position.rank)
         }

@@ -50,16 +50,17 @@ struct ProductStore: Sendable {
         return Rows(batch: batch, lastKey: isRead ? try batch[batch.count - 1].string(shape.key.field) : nil)
     }
 
-    /// Whether a product follows a position: a look into the index alone.
-    func hasProducts(
-        _ query: Query, after key: String, _ client: borrowing Client, before deadline: Deadline
-    ) throws(MongoError) -> Bool {
+    /// The sort key of the product at which a stretch begins, read from the index alone; nil where there is none.
+    func key(
+        _ query: Query, _ stretch: PageStretch, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> String? {
         let shape = query.list.shape
         let keyOnly = Document { $0.append("_id", 0); $0.append(shape.key.field, 1) }
         let options = FindOptions(
-            sort: shape.sort(isDescending: query.list.order.isDescending), projection: keyOnly, limit: 1, hint: shape.indexName,
-            timeLimit: deadline.remaining)
-        return try read(filter(query, PageStretch(after: key, count: 1)), options, client).count > 0
+            sort: shape.sort(isDescending: query.list.order.isDescending != stretch.isBackwards), projection: keyOnly,
+            skip: Int(stretch.skip), limit: 1, hint: shape.indexName, timeLimit: deadline.remaining)
+        let batch = try read(filter(query, stretch), options, client)
+        return batch.count > 0 ? try batch[0].string(shape.key.field) : nil
     }
 
     /// How many products the list has, counted on the index alone.

@@ -14,7 +14,7 @@ struct CatalogSnapshotTests {
         let letters = ["a", "b", "ab", " ", "ß", "é", "☃"]
         func text(_ longest: Int) -> String { (0..<Int.random(in: 0...longest, using: &random)).map { _ in letters.randomElement(using: &random) ?? "" }.joined() }
         let keys = Set((0..<30).map { _ in text(5) }).sorted()
-        let categories = keys.map { ($0, Int64.random(in: 1...9, using: &random)) }
+        let categories = keys.map { ($0, Int64.random(in: 1...9, using: &random), CatalogStamp.random()) }
         let snapshot = CatalogSnapshot(stamp: .random(), categories: categories)
         #expect(snapshot.productCount == categories.reduce(0) { $0 + $1.1 })
         for _ in 0..<50 {
@@ -24,7 +24,8 @@ struct CatalogSnapshotTests {
                 let (key, part) = (Array(category.0.utf8), Array(part.utf8))
                 return key.count >= part.count && (0...(key.count - part.count)).contains { Array(key[$0..<($0 + part.count)]) == part }
             }
-            #expect(snapshot.matching(part) == .init(keys: expected.map(\.0), productCount: expected.reduce(0) { $0 + $1.1 }))
+            let stamp = expected.reduce(CatalogStamp.none) { $0.adding($1.2) }
+            #expect(snapshot.matching(part) == .init(keys: expected.map(\.0), productCount: expected.reduce(0) { $0 + $1.1 }, stamp: stamp))
         }
         #expect(CatalogSnapshot(stamp: .none, categories: []).matching("a") == .init())
     }
@@ -66,6 +67,45 @@ struct CatalogSnapshotTests {
             let order = try await orders.submitOrder(.sample("k", [("a", 1)]))
             #expect(try await orders.settled(order.order?.id ?? "").state == .fulfilled)
             #expect(try stamp() == stamps.last)
+        }
+    }
+
+    @Test("the stamp of a list of categories changes with each change of their products, and with no other")
+    func categoryStamps() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, _ in
+            func stamp() throws -> CatalogStamp {
+                try shop.inDatabase { client throws(MongoError) in
+                    try CategoryStore(database: shop.database).snapshot(client, before: .after(.seconds(5))).matching("rock").stamp
+                }
+            }
+            func update(_ product: Catalog.Product, _ field: String) async throws {
+                let version = try await catalog.getProduct(.init(id: product.id)).product?.version ?? 0
+                _ = try await catalog.updateProduct(.init(product: product, updateFields: [field], expectedVersion: version))
+            }
+            let rock = Catalog.Product.sample("a", category: "Rock")
+            _ = try await catalog.importProducts(.init(products: [rock, .sample("b", category: "Hard Rock"), .sample("c", category: "Jazz")]))
+            var stamps = [try stamp()]
+
+            try await update(.sample("c", name: "Other", category: "Jazz"), "name")
+            _ = try await catalog.importProducts(.init(products: [.sample("c", category: "Blues"), .sample("d", category: "Jazz")]))
+            _ = try await catalog.adjustStock(.init(id: "a", delta: 1, requestId: "r"))
+            _ = try await catalog.deleteProduct(.init(id: "d"))
+            #expect(try stamp() == stamps[0])
+
+            for change in 0..<6 {
+                switch change {
+                case 0: try await update(.sample("a", name: "Other", category: "Rock"), "name")
+                case 1: try await update(.sample("a", category: "Rock", cents: 7), "price")
+                case 2: try await update(.sample("a", category: "Jazz"), "category")
+                case 3: try await update(.sample("a", category: "Rock"), "category")
+                case 4: _ = try await catalog.importProducts(.init(products: [.sample("b", category: "Hard Rock")]))
+                default: _ = try await catalog.deleteProduct(.init(id: "a"))
+                }
+                stamps.append(try stamp())
+            }
+            #expect(Set(stamps).count == 7)
         }
     }
 }

@@ -8,7 +8,7 @@ private struct ModelList {
     var keys: [String]
 
     func read(_ stretch: PageStretch) -> [String] {
-        let anchor = stretch.anchor.flatMap { keys.firstIndex(of: $0) }
+        let anchor = stretch.anchor.flatMap { Int($0.dropFirst()) }
         let from = stretch.isBackwards ? Array(keys[..<(anchor.map { $0 + 1 } ?? keys.count)].reversed()) : Array(keys[(anchor.map { $0 + 1 } ?? 0)...])
         let rows = Array(from.dropFirst(Int(stretch.skip)).prefix(Int(stretch.count)))
         return stretch.isBackwards ? rows.reversed() : rows
@@ -24,13 +24,13 @@ struct PageStretchTests {
         #expect(PageCount.of(total, size: size) == pages)
     }
 
-    @Test("every product is on exactly one page, read from wherever the fewest keys are skipped", arguments: Seeds.fresh(200))
+    @Test("every product is on exactly one page, read from wherever it costs least", arguments: Seeds.fresh(200))
     func partition(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let list = ModelList(keys: (0..<Int.random(in: 0...400, using: &random)).map { "k\($0)" })
         let total = Int64(list.keys.count)
         let size = Int64.random(in: 1...60, using: &random)
-        let isCounted = Bool.random(using: &random)
+        let (isCounted, isDescending) = (Bool.random(using: &random), Bool.random(using: &random))
         var known = RankedKeys()
         for _ in 0..<Int.random(in: 0...5, using: &random) where total > 0 {
             let rank = Int64.random(in: 1...total, using: &random)
@@ -39,19 +39,39 @@ struct PageStretchTests {
         var seen: [String] = []
         for number in 0..<(PageCount.of(total, size: size) + 1) {
             let first = number * size
-            let stretch = PageStretch(first: first, size: size, total: isCounted ? total : nil, known: known)
+            let stretch = PageStretch(first: first, size: size, total: isCounted ? total : nil, isDescending: isDescending, known: known)
             let page = list.read(stretch)
             seen += page
             let end = min(first + size, total)
             if page.isEmpty { continue }
-            // No start that is known lies nearer.
-            #expect(stretch.skip <= first)
-            if isCounted { #expect(stretch.skip <= total - end) }
-            for entry in known.entries where entry.rank <= first { #expect(stretch.skip <= first - entry.rank) }
-            if isCounted { for entry in known.entries where entry.rank >= end { #expect(stretch.skip <= entry.rank - end) } }
+            // From nowhere else that is known it costs less.
+            func price(_ skip: Int64, isBackwards: Bool) -> Int64 { skip * (isBackwards == isDescending ? 1 : PageStretch.reverseCost) }
+            let cost = price(stretch.skip, isBackwards: stretch.isBackwards)
+            for rank in [0] + known.entries.map(\.rank) where rank <= first { #expect(cost <= price(first - rank, isBackwards: false)) }
+            for rank in [total] + known.entries.map(\.rank) where isCounted && rank >= end { #expect(cost <= price(rank - end, isBackwards: true)) }
             if stretch.isAtEnd { #expect(end == total) }
         }
         #expect(seen == list.keys)
+    }
+
+    @Test("a page that is far from everything is approached in steps whose ranks are right", arguments: Seeds.fresh(20))
+    func steps(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        let list = ModelList(keys: (0..<Int.random(in: 1...200_000, using: &random)).map { "k\($0)" })
+        let total = Int64(list.keys.count)
+        for _ in 0..<20 {
+            let first = Int64.random(in: 0..<total, using: &random)
+            let size = Int64.random(in: 1...1000, using: &random)
+            let whole = PageStretch(first: first, size: size, total: Bool.random(using: &random) ? total : nil)
+            var stretch = whole
+            while let step = stretch.firstStep {
+                let key = try #require(list.read(step).first)
+                stretch = stretch.afterStep(to: key)
+                #expect(key == "k\(stretch.rankOfAnchor(after: first) - 1)")
+            }
+            #expect(stretch.skip <= Limits.maxSkip)
+            #expect(list.read(stretch) == list.read(whole))
+        }
     }
 
     @Test("a page beyond the last is empty, and skips nothing where the total is known")
@@ -121,7 +141,25 @@ struct ListMemoryTests {
             #expect(memory.knowledge(of: Self.list(0), at: stamp).total == 0)
         }
         #expect(memory.knowledge(of: Self.list(1), at: stamp).total == nil)
+        #expect(memory.count > Limits.maxRememberedLists / 2)
         #expect(memory.knowledge(of: Self.list(Limits.maxRememberedLists + 9), at: stamp).total != nil)
+    }
+
+    @Test("the ranks of all lists together are bounded")
+    func manyRanks() {
+        var memory = ListMemory()
+        let stamp = CatalogStamp.random()
+        let lists = Limits.maxRememberedRanks / Limits.maxRanksOfList * 2
+        for index in 0..<lists {
+            _ = memory.knowledge(of: Self.list(index), at: stamp)
+            for rank in 1...Int64(Limits.maxRanksOfList) {
+                memory.learn(of: Self.list(index), at: stamp, rank: .init(rank: rank * RankedKeys.closest, key: "k\(rank)"))
+            }
+            #expect(memory.rankCount <= Limits.maxRememberedRanks)
+        }
+        let counts = (0..<lists).map { memory.knowledge(of: Self.list($0), at: stamp).ranks.entries.count }
+        #expect(counts.reduce(0, +) == memory.rankCount)
+        #expect(counts.last == Limits.maxRanksOfList)
     }
 
     @Test("stock changes without a new stamp, so nothing is remembered of what is in stock")

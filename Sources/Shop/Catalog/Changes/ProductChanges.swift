@@ -64,6 +64,6 @@ struct ProductChanges: Sendable {
 
     private static func move(from old: ProductRecord, to new: ProductRecord) -> [String: Int64] {
         let (from, to) = (old.categoryKey, new.categoryKey)
-        return from == to ? [:] : [from: -1, to: 1]
+        return from == to ? [from: 0] : [from: -1, to: 1]
     }
 }

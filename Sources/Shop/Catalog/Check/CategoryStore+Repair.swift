@@ -12,7 +12,12 @@ extension CategoryStore {
         let collection = session.collection(CollectionName.categories, in: database)
         let filter = Document { $0.append("_id", key) }
         if count > 0 {
-            let update = Update { update in update.document("$set") { $0.append("count", count) } }
+            let update = Update { update in
+                update.document("$set") { set in
+                    set.append("count", count)
+                    set.append("stamp", CatalogStamp.random().value)
+                }
+            }
             try collection.updateOne(filter, update, upsert: true, timeLimit: deadline.remaining)
         } else {
             try collection.deleteOne(filter, timeLimit: deadline.remaining)
