@@ -15,7 +15,7 @@ package enum CommitConcern: Sendable {
     /// A majority's journals.
     case majority
     /// The primary alone: what was committed may be lost again, and with it all that was committed after it. Once something
-    /// committed later has reached a majority, this has too.
+    /// committed later has reached a majority, or the same transaction was committed a second time, this has too.
     case primary
 }
 
@@ -75,7 +75,9 @@ package struct Session: ~Copyable, ~Escapable {
             mongoc_write_concern_set_wmajority(writes, Int32(clamping: timeouts.maxTime.wholeMilliseconds))
             mongoc_write_concern_set_journal(writes, true)
         case .primary:
+            // libmongoc makes a majority of it where it commits again, and keeps the time limit.
             mongoc_write_concern_set_w(writes, 1)
+            mongoc_write_concern_set_wtimeout_int64(writes, timeouts.maxTime.wholeMilliseconds)
         }
         mongoc_transaction_opts_set_read_concern(options, reads)
         mongoc_transaction_opts_set_write_concern(options, writes)
@@ -85,7 +87,7 @@ package struct Session: ~Copyable, ~Escapable {
     }
 
     /// Commits. With the label `.unknownCommitResult` the commit, and it alone, may be tried again; libmongoc has already
-    /// tried twice.
+    /// tried twice. A transaction that is committed already is committed to a majority.
     package func commitTransaction() throws(MongoError) {
         try withReply { reply, error in
             mongoc_client_session_commit_transaction(handle, reply, error)

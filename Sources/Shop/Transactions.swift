@@ -26,12 +26,23 @@ enum Transactions {
                 let result = try uncommitted(session, body)
                 // Too late: aborted, nothing of it remains.
                 if deadline.hasPassed { throw MongoError(.timeout, "no time was left to commit") }
-                try commit(session, before: deadline, pause: pause)
+                try commit(session, before: deadline, pause)
                 return result
             } catch {
                 session.abortTransaction()
                 guard error.labels.contains(.transientTransaction), !deadline.hasPassed, pause(backoff.next()) else { throw error }
             }
+        }
+    }
+
+    /// Waits until a majority has what a session's last transaction did, which was committed to the primary.
+    static func makeDurable(_ session: borrowing Session, before deadline: Deadline) throws(MongoError) {
+        do throws(MongoError) {
+            try commit(session, before: deadline) { blockThread(for: $0) }
+        } catch {
+            var error = error
+            error.mayHaveRun = true
+            throw error
         }
     }
 
@@ -49,7 +60,7 @@ enum Transactions {
     }
 
     private static func commit(
-        _ session: borrowing Session, before deadline: Deadline, pause: (Duration) -> Bool
+        _ session: borrowing Session, before deadline: Deadline, _ pause: (Duration) -> Bool
     ) throws(MongoError) {
         var backoff = Backoff()
         while true {

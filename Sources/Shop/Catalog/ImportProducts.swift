@@ -6,7 +6,8 @@ import Synchronization
 /// Imports products: the calls that wait, together, by one transaction.
 ///
 /// Only one transaction runs at a time, as all of them change the same counts. What can be done without the database (checking,
-/// folding, BSON) is done before, so that the next batch is ready when the database is.
+/// folding, BSON, sorting) is done before, so that the next batch is ready when the database is, and the wait for a majority's
+/// journals comes after, beside the next transaction.
 final class ImportProducts: Sendable {
     typealias Call = ServerCall<Catalog.ImportProductsRequest, Catalog.ImportProductsResponse>
 
@@ -29,13 +30,9 @@ final class ImportProducts: Sendable {
     func callAsFunction(_ calls: [Call]) {
         let batches = calls.compactMap(prepare)
         guard !batches.isEmpty else { return }
-        turn.withLock { _ in
-            // Whoever has given up meanwhile is told by the runtime that nothing may have been done; so nothing is done.
-            let batches = batches.filter { !$0.call.context.isAbandoned }
-            // Alone, what is wrong with the products of one call does no harm to others.
-            if !store(batches, isLastTry: batches.count <= 1) {
-                for batch in batches { _ = store([batch], isLastTry: true) }
-            }
+        // Alone, what is wrong with the products of one call does no harm to others.
+        if !store(batches, isLastTry: batches.count == 1) {
+            for batch in batches { _ = store([batch], isLastTry: true) }
         }
     }
 
@@ -68,15 +65,15 @@ final class ImportProducts: Sendable {
         guard let deadline = batches.map(\.call.context.deadline).max(by: { $0.time < $1.time }) else { return true }
         var cause: MongoError?
         do throws(RPCError) {
-            let outcomes = try database.perform(.write, before: deadline) { client throws(MongoError) in
+            let stored = try database.perform(.write, before: deadline) { client throws(MongoError) in
                 do throws(MongoError) {
-                    return try productImport.store(batches.map(\.products), client, before: deadline)
+                    return try store(batches, client, before: deadline)
                 } catch {
                     cause = error
                     throw error
                 }
             }
-            for (batch, outcome) in zip(batches, outcomes) {
+            for (batch, outcome) in stored {
                 batch.call.reply(
                     .init(insertedCount: Int32(outcome.inserted), replacedCount: Int32(outcome.replaced), failures: batch.failures))
             }
@@ -85,5 +82,25 @@ final class ImportProducts: Sendable {
             for batch in batches { batch.call.fail(error) }
         }
         return true
+    }
+
+    /// Stores the products of those calls that are still wanted when it is their turn.
+    private func store(
+        _ batches: [Batch], _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> [(Batch, ProductImport.Outcome)] {
+        let session = try client.startSession()
+        var batches = batches
+        var products = productImport.merge(batches.map(\.products))
+        let known = try turn.withLock { (_) throws(MongoError) -> Set<String> in
+            // Whoever has given up meanwhile is told by the runtime that nothing may have been done; so nothing is done.
+            let wanted = batches.filter { !$0.call.context.isAbandoned }
+            if wanted.count < batches.count {
+                batches = wanted
+                products = productImport.merge(batches.map(\.products))
+            }
+            return products.isEmpty ? [] : try productImport.store(products, in: session, before: deadline)
+        }
+        if !products.isEmpty { try Transactions.makeDurable(session, before: deadline) }
+        return Array(zip(batches, productImport.outcomes(of: batches.map(\.products), known: known)))
     }
 }

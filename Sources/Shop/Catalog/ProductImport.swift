@@ -5,12 +5,19 @@ import RPC
 struct ImportedProduct: Sendable {
     let categoryKey: String
     let document: Document
+    private let nameKey: String
     private let record: ProductRecord
 
     init(_ record: ProductRecord) {
         self.record = record
         categoryKey = record.categoryKey
+        nameKey = record.nameKey
         document = record.document
+    }
+
+    /// The order in which the database is given products: neighbours in it are neighbours on the pages of half of its indexes.
+    static func < (left: ImportedProduct, right: ImportedProduct) -> Bool {
+        (left.categoryKey, left.nameKey) < (right.categoryKey, right.nameKey)
     }
 
     var id: String { record.id }
@@ -35,21 +42,28 @@ struct ProductImport: Sendable {
         var replaced = 0
     }
 
-    /// Stores batches of products, of which a later product replaces an earlier one with the same id. One outcome a batch.
-    func store(
-        _ batches: [[ImportedProduct]], _ client: borrowing Client, before deadline: Deadline
-    ) throws(MongoError) -> [Outcome] {
+    /// What is to be stored of some batches of products: a later product replaces an earlier one with the same id.
+    func merge(_ batches: [[ImportedProduct]]) -> [ImportedProduct] {
         var last: [String: ImportedProduct] = [:]
         last.reserveCapacity(batches.reduce(0) { $0 + $1.count })
         for product in batches.joined() { last[product.id] = product }
-        if last.isEmpty { return batches.map { _ in Outcome() } }
-        // Neighbours in the order of ids are neighbours on the database's pages.
-        let products = last.values.sorted { $0.id < $1.id }
+        return last.values.sorted(by: <)
+    }
 
-        let session = try client.startSession()
-        var known = try Transactions.run(on: session, before: deadline) { session throws(MongoError) in
+    /// Stores products that were merged. They can still be lost: a majority has them after `Transactions.makeDurable`.
+    ///
+    /// - Returns: the ids of those that existed.
+    func store(
+        _ products: [ImportedProduct], in session: borrowing Session, before deadline: Deadline
+    ) throws(MongoError) -> Set<String> {
+        try Transactions.run(on: session, to: .primary, before: deadline) { session throws(MongoError) in
             try store(products, session, before: deadline)
         }
+    }
+
+    /// What became of each of the batches, when `known` existed before.
+    func outcomes(of batches: [[ImportedProduct]], known: Set<String>) -> [Outcome] {
+        var known = known
         return batches.map { batch in
             let inserted = batch.count { known.insert($0.id).inserted }
             return Outcome(inserted: inserted, replaced: batch.count - inserted)

@@ -22,7 +22,7 @@ struct ProductsImport: ClientCommand {
             are imported, and the exit code is 67. --rejects collects such rows, to be mended and imported.
 
             How far it has come is kept in FILE.import, until all is done. After an end in whatever way, --resume goes on there: every \
-            row of the file is imported; rows that were under way at the end, at most 8,000, may be imported a second time, which sets these \
+            row of the file is imported; rows that were under way at the end, at most 12,000, may be imported a second time, which sets these \
             products, and their stock, once more to what the file says.
             """)
 

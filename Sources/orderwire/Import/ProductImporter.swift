@@ -10,8 +10,9 @@ struct ProductImporter {
     /// Sends one batch, until it has arrived.
     typealias Send = @Sendable (Catalog.ImportProductsRequest) async throws(RPCError) -> Catalog.ImportProductsResponse
 
-    /// Batches that are under way at once: enough for the server to prepare some while it stores others.
-    private static let window = 8
+    /// Batches that are under way at once: enough for a server to store some, prepare others and have more waiting, so that it always
+    /// finds as many as it takes at once.
+    private static let window = 12
 
     private struct UnderWay {
         let batch: ImportBatch
