@@ -42,7 +42,7 @@ public final class Server: Sendable {
     public init(configuration: ServerConfiguration, services: [any Service], logger: Logger = Logger(label: "rpc-server")) throws(RPCError) {
         let counters = ServerCounters()
         let introspection = Introspection(
-            counters: counters, version: configuration.version, limits: configuration.limits)
+            counters: counters, version: configuration.version, limits: configuration.limits, gauges: configuration.gauges)
         let all = services + [introspection.health, introspection.runtime]
         methods = try MethodTable(all)
         dispatcher = Dispatcher(

@@ -23,6 +23,9 @@ public struct ServerConfiguration: Sendable {
     /// to know where its time went.
     public var databaseTime: @Sendable () -> Duration = { .zero }
 
+    /// What the services tell about themselves in Stats, by name.
+    public var gauges: @Sendable () -> [String: Int64] = { [:] }
+
     /// Threads beside the `workers` that take methods of high priority only: so that these are answered while all workers are held
     /// up. Handlers that need something for each thread, such as a database connection, need it for these, too.
     public static let reservedWorkers = 1

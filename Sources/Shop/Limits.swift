@@ -66,6 +66,23 @@ enum Limits {
     static let maxRememberedPageBytes = 4 << 20
     /// Ranks of all lists: at the usual 50 bytes of a sort key about 3 MB.
     static let maxRememberedRanks = 32_768
+    /// Orders in another state than the one that is asked for that a page passes over at most, before it ends early: some
+    /// milliseconds' work.
+    static let maxOrdersPassedOver = 2000
+    /// Orders that are read at once, at least, while orders in other states are passed over.
+    static let ordersReadAtOnce = 250
+    /// Lines of all orders on a page: it ends early rather than be larger than a response may be, 8 MB.
+    static let maxLinesOfPage = 20_000
+    /// Settlements that the results of a page are read from: each has up to 1,000 rows, of which a page may need one.
+    static let maxSettlementsOfPage = 100
+    /// Orders that one RequeueOrders names.
+    static let maxRequeued = 1000
+    /// Orders that are put back by one statement: some milliseconds' work, and in time on a busy database, too.
+    static let requeuedAtOnce = 200
+    /// Largest RequeueOrders: 1,000 ids of 26 bytes, and somewhat more of them are to hear what is wrong.
+    static let maxRequeueRequest = 64 << 10
+    /// Seconds since 1970 that a Timestamp may have: the years 1 to 9999.
+    static let timestampSeconds: ClosedRange<Int64> = -62_135_596_800...253_402_300_799
     /// Completions in one answer of ListCompletions.
     static let maxCompletions = 1000
     static let defaultCompletions = 100
@@ -118,6 +135,34 @@ enum Limits {
     static let settlerPoll = Duration.milliseconds(500)
     /// How often the settlement log is polled while somebody waits for it and the settler may be on another server.
     static let logPoll = Duration.milliseconds(75)
+
+    // MARK: Backlog
+    /// How long what waits to be settled may take, where nobody says otherwise: longer than callers usually wait, and short enough to be
+    /// caught up with.
+    static let maxBacklog = Duration.seconds(60)
+    /// Orders that may wait whatever is known about the settler: less than a minute's work for one that settles a thousand a second,
+    /// and what comes in within a second at most, until the first measurement.
+    static let minBacklog: Int64 = 50_000
+    /// How soon a measurement of the settling rate has replaced those before it.
+    static let settlingRateMemory = Duration.seconds(10)
+    /// When a caller may try again whose order was one too many.
+    static let backlogRetryDelay = Duration.milliseconds(100)...Duration.seconds(5)
+    /// How often the sequence is looked at while orders wait.
+    static let backlogLook = Duration.milliseconds(250)
+    /// How often the queue is counted while orders wait, at most; and how much longer it rests than it counted, as 100,000 orders take
+    /// some 50 ms.
+    static let backlogCount = Duration.seconds(1)
+    static let backlogCountRest = 50
+    /// When it is counted again after counting failed.
+    static let backlogCountPatience = Duration.seconds(10)
+
+    // MARK: Retention
+    /// How long final orders and their results are kept, where nobody says otherwise. Nobody repeats a call for that long.
+    static let retention = Duration.seconds(30 * 24 * 3600)
+    /// How often it is looked for what has been kept long enough.
+    static let retentionLook = Duration.seconds(60)
+    /// Settlements that are forgotten at once: up to 1,000 orders each.
+    static let forgottenAtOnce = 4
 
     // MARK: Notification
     /// Completions that a member of a group holds without having acknowledged them: enough to keep it busy over the way there and

@@ -12,12 +12,24 @@ package struct ShopConfiguration: Sendable {
     /// Names this server in the settler's lease. One that is started again under its name need not wait for the end of the lease
     /// that it held when it was killed.
     package var serverName: String
+    /// How long final orders and their results are kept.
+    package var retention: Duration
+    /// How long what waits to be settled may take; more orders are refused.
+    package var maxBacklog: Duration
 
-    package init(database: String = "orderwire", allowsAllCompletions: Bool = true, serverName: String = "server") {
+    package init(
+        database: String = "orderwire", allowsAllCompletions: Bool = true, serverName: String = "server",
+        retention: Duration = Self.defaultRetention, maxBacklog: Duration = Self.defaultMaxBacklog
+    ) {
         self.database = database
         self.allowsAllCompletions = allowsAllCompletions
         self.serverName = serverName
+        self.retention = retention
+        self.maxBacklog = maxBacklog
     }
+
+    package static let defaultRetention = Limits.retention
+    package static let defaultMaxBacklog = Limits.maxBacklog
 }
 
 /// The catalogue and the orders on MongoDB: services to register with a `Server`, and the threads that settle and notify.
@@ -26,6 +38,8 @@ package final class Shop: Sendable {
     package let services: [any Service]
 
     private let settler: Settler
+    private let backlog: BacklogWatch
+    let retention: Retention
     let waiters: OrderWaiters
     private let notifier: Notifier
     private let checker: CatalogChecker
@@ -41,17 +55,17 @@ package final class Shop: Sendable {
         logger: Logger
     ) throws(MongoError) -> Shop {
         let schema = ShopSchema(database: configuration.database)
-        let tokens = try background.withClient { client throws(MongoError) in
+        let tokenKey = try background.withClient { client throws(MongoError) in
             try schema.create(client, logger: logger)
-            return PageTokens(key: try schema.pageTokenKey(client))
+            return try schema.pageTokenKey(client)
         }
         let database = ShopDatabase(pool: calls, name: configuration.database, logger: logger)
         return Shop(
-            database: database, background: background, tokens: tokens, publisher: publisher, configuration: configuration)
+            database: database, background: background, tokenKey: tokenKey, publisher: publisher, configuration: configuration)
     }
 
     private init(
-        database: ShopDatabase, background: ClientPool, tokens: PageTokens, publisher: EventPublisher,
+        database: ShopDatabase, background: ClientPool, tokenKey: [UInt8], publisher: EventPublisher,
         configuration: ShopConfiguration
     ) {
         let settlements = SettlementStore(database: database.name)
@@ -70,24 +84,34 @@ package final class Shop: Sendable {
             waiters.wake()
             notifier.wake()
         }
-        let submit = SubmitOrders(database: database, reader: reader) { settler.wake() }
+        let backlog = BacklogWatch(
+            database: database, orders: orders, leases: transaction.leases, longest: configuration.maxBacklog)
+        let submit = SubmitOrders(database: database, reader: reader, backlog: backlog) { settler.wake() }
         let checker = CatalogChecker(
             database: database, background: background, categories: CategoryStore(database: database.name))
         services = [
-            CatalogService(database: database, tokens: tokens, checker: checker),
+            CatalogService(database: database, tokens: PageTokens(key: tokenKey), checker: checker),
             OrderService(
-                database: database, reader: reader, submit: submit, waiters: waiters, notifier: notifier,
+                database: database, reader: reader, tokens: TokenSeal(key: tokenKey), submit: submit, waiters: waiters, notifier: notifier,
                 allowsAllCompletions: configuration.allowsAllCompletions),
         ]
         self.settler = settler
+        self.backlog = backlog
+        retention = Retention(database: database, orders: orders, settlements: settlements, period: configuration.retention)
         self.waiters = waiters
         self.notifier = notifier
         self.checker = checker
+        backlog.start()
+        retention.start()
         settler.start()
         waiters.start()
         notifier.start()
         checker.start()
     }
+
+    /// For `ServerConfiguration.gauges`: how many orders wait, how many may, how many are settled a second, and how many calls were
+    /// refused because too many waited.
+    package var gauges: [String: Int64] { backlog.gauges }
 
     /// For `ServerConfiguration.databaseTime`.
     package static var databaseTimeOfThisThread: Duration { CommandTime.ofThisThread }
@@ -99,6 +123,8 @@ package final class Shop: Sendable {
     /// are settled by the next server.
     package func stop() {
         waiters.stop()
+        backlog.stop()
+        retention.stop()
         settler.stop()
         notifier.stop()
         checker.stop()

@@ -14,6 +14,7 @@ extension EndToEnd {
                 try await filtersProducts(shell)
                 try await failedCallsHaveTheirCodes(shell)
                 try await sameKeySaysReplayed(shell)
+                try await listsOrders(shell)
                 try await watchReceives(shell)
                 try await healthAnswers(shell)
                 try await firstServerThatAnswersIsUsed(server)
@@ -130,6 +131,26 @@ extension EndToEnd {
             #expect(foreign.end == .exited(69))
         }
 
+        private func listsOrders(_ shell: Shell) async throws {
+            // Of an hour without orders, and of the present one.
+            let none = try await shell.json("orders", "list", "--before", "1h", "-o", "json")
+            #expect(none["orders"] == nil)
+            for key in ["list-1", "list-2"] {
+                #expect(try await shell.run("orders", "submit", "--item", "nosuch=1", "--key", key, "--wait", "--timeout", "60s").end == .exited(0))
+            }
+            let rejected = ["orders", "list", "--state", "rejected", "--after", "1h"]
+            let first = try await shell.json(rejected + ["--page-size", "1", "-o", "json"])
+            #expect(first["orders"]?[0]?.string("idempotencyKey") == "list-2")
+            let token = try #require(first.string("nextPageToken"))
+            let second = try await shell.run(rejected + ["--page-size", "1", "--page-token", token, "-o", "jsonl"])
+            #expect(try second.lines.map { try JSON(String($0)).string("idempotencyKey") } == ["list-1"])
+            let all = try await shell.run(rejected + ["--page-size", "1", "--all", "-o", "csv"])
+            #expect(all.lines.map { $0.split(separator: ",")[1] } == ["idempotencyKey", "list-2", "list-1"])
+            let table = try await shell.run("orders", "list", "--page-size", "1")
+            #expect(table.lines.first?.hasPrefix("ORDER ") == true && table.errors.hasPrefix("next: --page-token "))
+            #expect(try await shell.run("orders", "list", "--client", "somebody-else", "-o", "jsonl").output == "")
+        }
+
         private func watchReceives(_ shell: Shell) async throws {
             let watch = try await shell.start("orders", "watch", "--group", "mailer", "--after", "0", "--count", "2", "-o", "jsonl")
             let first = try JSON(try #require(await watch.nextLine()))
@@ -198,7 +219,8 @@ extension EndToEnd {
         @Test(arguments: [
             ["nonsense"], ["products", "list", "--page", "x"], ["products", "list", "--timeout", "5"], ["products", "list", "-o", "xml"],
             ["products", "import", "/no/such/file"], ["products", "generate", "--count", "-1"], ["products", "import", "-", "--resume"],
-            ["orders", "submit"], ["orders", "submit", "--item", "a"],
+            ["orders", "submit"], ["orders", "submit", "--item", "a"], ["orders", "list", "--state", "lost"], ["orders", "list", "--after", "noon"],
+            ["orders", "requeue"], ["orders", "requeue", "X", "--all"], ["serve", "--retention", "1m"], ["serve", "--max-backlog", "0s"],
             ["orders", "watch", "--group", "Not A Name"], ["health", "--wait", "x"], ["health", "--server", "here"],
             ["list", "--metadata", "novalue"], ["describe", "-o", "csv"], ["call"], ["call", "ListProducts", "-o", "csv"],
             ["serve", "--mongodb", "mysql://x"], ["serve", "--listen", "nowhere"], ["serve", "--workers", "0"],

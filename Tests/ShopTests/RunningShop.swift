@@ -37,10 +37,12 @@ final class RunningShop: Sendable {
         background = try ClientPool(uri: mongod.uri, appName: appName, timeouts: .background)
         let firstPort = PortPicker.free()
         publisher = EventPublisher(endpoints: EventEndpoints(ports: firstPort...firstPort + 20))
-        shop = try Shop.start(
+        let shop = try Shop.start(
             calls: calls, background: background, publisher: publisher, configuration: configuration, logger: logger)
+        self.shop = shop
         var serving = ServerConfiguration(listen: ["tcp://127.0.0.1:\(PortPicker.free())"], heartbeatInterval: .milliseconds(500))
         serving.databaseTime = { Shop.databaseTimeOfThisThread }
+        serving.gauges = { shop.gauges }
         server = try Server(
             configuration: serving,
             services: shop.services, logger: logger)

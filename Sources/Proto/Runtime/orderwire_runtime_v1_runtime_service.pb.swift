@@ -394,6 +394,8 @@ extension Runtime {
         /// What happened to connections: ACCEPTED, HANDSHAKE_SUCCEEDED, HANDSHAKE_FAILED (where ZeroMQ says so), AUTHENTICATION_FAILED,
         /// DISCONNECTED. What was accepted and did not succeed in the handshake was a stranger that does not speak ZMTP.
         public var connectionCounts: [String: Int64] = [:]
+        /// What the server's services tell about themselves, by name, as in "orders_waiting". Goes up and down.
+        public var serviceGauges: [String: Int64] = [:]
 
         /// The message with every field at its default.
         public init() {}
@@ -411,7 +413,8 @@ extension Runtime {
             inFlightCount: Int32 = 0,
             methods: [Runtime.MethodStats] = [],
             expiredCounts: [String: Int64] = [:],
-            connectionCounts: [String: Int64] = [:]
+            connectionCounts: [String: Int64] = [:],
+            serviceGauges: [String: Int64] = [:]
         ) {
             self.startTime = startTime
             self.version = version
@@ -425,6 +428,7 @@ extension Runtime {
             self.methods = methods
             self.expiredCounts = expiredCounts
             self.connectionCounts = connectionCounts
+            self.serviceGauges = serviceGauges
         }
     }
 }
@@ -451,6 +455,7 @@ extension Runtime.StatsResponse {
         self.methods = CValue.array(c.pointee.methods, c.pointee.n_methods) { CValue.message($0) ?? Runtime.MethodStats() }
         self.expiredCounts = CValue.map(c.pointee.expired_counts, c.pointee.n_expired_counts) { (CValue.string($0.key), $0.value) }
         self.connectionCounts = CValue.map(c.pointee.connection_counts, c.pointee.n_connection_counts) { (CValue.string($0.key), $0.value) }
+        self.serviceGauges = CValue.map(c.pointee.service_gauges, c.pointee.n_service_gauges) { (CValue.string($0.key), $0.value) }
     }
 
     /// Fills the C struct of this message's type.
@@ -493,6 +498,13 @@ extension Runtime.StatsResponse {
         c.pointee.connection_counts = try arena.map(self.connectionCounts, "connection_counts", by: <) {
             entry, key, value throws(EncodingError) in
             orderwire__runtime__v1__stats_response__connection_counts_entry__init(entry)
+            entry.pointee.key = try arena.string(key)
+            entry.pointee.value = value
+        }
+        c.pointee.n_service_gauges = self.serviceGauges.count
+        c.pointee.service_gauges = try arena.map(self.serviceGauges, "service_gauges", by: <) {
+            entry, key, value throws(EncodingError) in
+            orderwire__runtime__v1__stats_response__service_gauges_entry__init(entry)
             entry.pointee.key = try arena.string(key)
             entry.pointee.value = value
         }

@@ -455,6 +455,434 @@ extension MessageField where Body == Orders.CancelOrderResponse, Value == Orders
 }
 
 extension Orders {
+    /// ListOrdersRequest says which orders are wanted.
+    public struct ListOrdersRequest: Message {
+        /// Only orders in this state. Unspecified: in any.
+        public var state: Orders.OrderState = Orders.OrderState()
+        /// Only orders accepted at this time or later, as `accept_time` shows it. Unset: no bound.
+        public var acceptedAfter: WellKnown.Timestamp? = nil
+        /// Only orders accepted before this time. Unset: no bound.
+        public var acceptedBefore: WellKnown.Timestamp? = nil
+        /// Most orders on the page; 0 means 10, more than 1,000 means 1,000, less than 0 is refused.
+        public var pageSize: Int32 = 0
+        /// The next_page_token of the page before; with the same state, times and caller. Empty: the first page.
+        public var pageToken: String = ""
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            state: Orders.OrderState = Orders.OrderState(),
+            acceptedAfter: WellKnown.Timestamp? = nil,
+            acceptedBefore: WellKnown.Timestamp? = nil,
+            pageSize: Int32 = 0,
+            pageToken: String = ""
+        ) {
+            self.state = state
+            self.acceptedAfter = acceptedAfter
+            self.acceptedBefore = acceptedBefore
+            self.pageSize = pageSize
+            self.pageToken = pageToken
+        }
+    }
+}
+
+extension Orders.ListOrdersRequest {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.orders.v1.ListOrdersRequest"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__orders__v1__list_orders_request__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__ListOrdersRequest.self)
+        self.state = Orders.OrderState(rawValue: Int32(truncatingIfNeeded: c.pointee.state.rawValue))
+        self.acceptedAfter = CValue.message(c.pointee.accepted_after)
+        self.acceptedBefore = CValue.message(c.pointee.accepted_before)
+        self.pageSize = c.pointee.page_size
+        self.pageToken = CValue.string(c.pointee.page_token)
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__ListOrdersRequest.self)
+        orderwire__orders__v1__list_orders_request__init(c)
+        c.pointee.state = .init(rawValue: .init(truncatingIfNeeded: self.state.rawValue))
+        c.pointee.accepted_after = try arena.message(self.acceptedAfter, "accepted_after")
+        c.pointee.accepted_before = try arena.message(self.acceptedBefore, "accepted_before")
+        c.pointee.page_size = self.pageSize
+        c.pointee.page_token = try arena.string(self.pageToken, "page_token")
+    }
+}
+
+extension MessageField where Body == Orders.ListOrdersRequest, Value == Orders.OrderState {
+    /// Only orders in this state. Unspecified: in any.
+    public static var state: Self { Self(1, "state", .varint) }
+}
+
+extension MessageField where Body == Orders.ListOrdersRequest, Value == WellKnown.Timestamp {
+    /// Only orders accepted at this time or later, as `accept_time` shows it. Unset: no bound.
+    public static var acceptedAfter: Self { Self(2, "accepted_after", .delimited) }
+    /// Only orders accepted before this time. Unset: no bound.
+    public static var acceptedBefore: Self { Self(3, "accepted_before", .delimited) }
+}
+
+extension MessageField where Body == Orders.ListOrdersRequest, Value == Int32 {
+    /// Most orders on the page; 0 means 10, more than 1,000 means 1,000, less than 0 is refused.
+    public static var pageSize: Self { Self(4, "page_size", .varint) }
+}
+
+extension MessageField where Body == Orders.ListOrdersRequest, Value == String {
+    /// The next_page_token of the page before; with the same state, times and caller. Empty: the first page.
+    public static var pageToken: Self { Self(5, "page_token", .delimited) }
+}
+
+extension Orders {
+    /// ListOrdersResponse holds a page.
+    public struct ListOrdersResponse: Message {
+        /// The orders, by time of acceptance, newest first; of the same time, in a fixed order. There may be fewer than asked for, even none,
+        /// before the last page: where few orders are in the state that is asked for, and where results are spread widely. Of an order that
+        /// cannot be read only id and accept_time are set. Output only.
+        public var orders: [Orders.Order] = []
+        /// For the next page; empty after the last. Output only.
+        public var nextPageToken: String = ""
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            orders: [Orders.Order] = [],
+            nextPageToken: String = ""
+        ) {
+            self.orders = orders
+            self.nextPageToken = nextPageToken
+        }
+    }
+}
+
+extension Orders.ListOrdersResponse {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.orders.v1.ListOrdersResponse"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__orders__v1__list_orders_response__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__ListOrdersResponse.self)
+        self.orders = CValue.array(c.pointee.orders, c.pointee.n_orders) { CValue.message($0) ?? Orders.Order() }
+        self.nextPageToken = CValue.string(c.pointee.next_page_token)
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__ListOrdersResponse.self)
+        orderwire__orders__v1__list_orders_response__init(c)
+        c.pointee.n_orders = self.orders.count
+        c.pointee.orders = try arena.array(self.orders, "orders") { element throws(EncodingError) in
+            try arena.message(element)
+        }
+        c.pointee.next_page_token = try arena.string(self.nextPageToken, "next_page_token")
+    }
+}
+
+extension MessageField where Body == Orders.ListOrdersResponse, Value == Orders.Order {
+    /// The orders, by time of acceptance, newest first; of the same time, in a fixed order. There may be fewer than asked for, even none,
+    /// before the last page: where few orders are in the state that is asked for, and where results are spread widely. Of an order that
+    /// cannot be read only id and accept_time are set. Output only.
+    public static var orders: Self { Self(1, "orders", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Orders.ListOrdersResponse, Value == String {
+    /// For the next page; empty after the last. Output only.
+    public static var nextPageToken: Self { Self(2, "next_page_token", .delimited) }
+}
+
+extension Orders {
+    /// ListParkedOrdersRequest asks for a page of them.
+    public struct ListParkedOrdersRequest: Message {
+        /// Most orders on the page; 0 means 10, more than 1,000 means 1,000, less than 0 is refused.
+        public var pageSize: Int32 = 0
+        /// The next_page_token of the page before, of the same caller. Empty: the first page.
+        public var pageToken: String = ""
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            pageSize: Int32 = 0,
+            pageToken: String = ""
+        ) {
+            self.pageSize = pageSize
+            self.pageToken = pageToken
+        }
+    }
+}
+
+extension Orders.ListParkedOrdersRequest {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.orders.v1.ListParkedOrdersRequest"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__orders__v1__list_parked_orders_request__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__ListParkedOrdersRequest.self)
+        self.pageSize = c.pointee.page_size
+        self.pageToken = CValue.string(c.pointee.page_token)
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__ListParkedOrdersRequest.self)
+        orderwire__orders__v1__list_parked_orders_request__init(c)
+        c.pointee.page_size = self.pageSize
+        c.pointee.page_token = try arena.string(self.pageToken, "page_token")
+    }
+}
+
+extension MessageField where Body == Orders.ListParkedOrdersRequest, Value == Int32 {
+    /// Most orders on the page; 0 means 10, more than 1,000 means 1,000, less than 0 is refused.
+    public static var pageSize: Self { Self(1, "page_size", .varint) }
+}
+
+extension MessageField where Body == Orders.ListParkedOrdersRequest, Value == String {
+    /// The next_page_token of the page before, of the same caller. Empty: the first page.
+    public static var pageToken: Self { Self(2, "page_token", .delimited) }
+}
+
+extension Orders {
+    /// ListParkedOrdersResponse holds a page.
+    public struct ListParkedOrdersResponse: Message {
+        /// The orders, those accepted last first. Output only.
+        public var orders: [Orders.ParkedOrder] = []
+        /// For the next page; empty after the last. Output only.
+        public var nextPageToken: String = ""
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            orders: [Orders.ParkedOrder] = [],
+            nextPageToken: String = ""
+        ) {
+            self.orders = orders
+            self.nextPageToken = nextPageToken
+        }
+    }
+}
+
+extension Orders.ListParkedOrdersResponse {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.orders.v1.ListParkedOrdersResponse"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__orders__v1__list_parked_orders_response__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__ListParkedOrdersResponse.self)
+        self.orders = CValue.array(c.pointee.orders, c.pointee.n_orders) { CValue.message($0) ?? Orders.ParkedOrder() }
+        self.nextPageToken = CValue.string(c.pointee.next_page_token)
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__ListParkedOrdersResponse.self)
+        orderwire__orders__v1__list_parked_orders_response__init(c)
+        c.pointee.n_orders = self.orders.count
+        c.pointee.orders = try arena.array(self.orders, "orders") { element throws(EncodingError) in
+            try arena.message(element)
+        }
+        c.pointee.next_page_token = try arena.string(self.nextPageToken, "next_page_token")
+    }
+}
+
+extension MessageField where Body == Orders.ListParkedOrdersResponse, Value == Orders.ParkedOrder {
+    /// The orders, those accepted last first. Output only.
+    public static var orders: Self { Self(1, "orders", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Orders.ListParkedOrdersResponse, Value == String {
+    /// For the next page; empty after the last. Output only.
+    public static var nextPageToken: Self { Self(2, "next_page_token", .delimited) }
+}
+
+extension Orders {
+    /// ParkedOrder is an order that cannot be decided, and why.
+    public struct ParkedOrder: Message {
+        /// The order; it is ACCEPTED. Of one that cannot be read only id and accept_time are set. Output only.
+        public var order: Orders.Order? = nil
+        /// What went wrong at its last try, for whoever can mend it. Output only.
+        public var reason: String = ""
+        /// When it was parked. Output only.
+        public var parkTime: WellKnown.Timestamp? = nil
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            order: Orders.Order? = nil,
+            reason: String = "",
+            parkTime: WellKnown.Timestamp? = nil
+        ) {
+            self.order = order
+            self.reason = reason
+            self.parkTime = parkTime
+        }
+    }
+}
+
+extension Orders.ParkedOrder {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.orders.v1.ParkedOrder"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__orders__v1__parked_order__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__ParkedOrder.self)
+        self.order = CValue.message(c.pointee.order)
+        self.reason = CValue.string(c.pointee.reason)
+        self.parkTime = CValue.message(c.pointee.park_time)
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__ParkedOrder.self)
+        orderwire__orders__v1__parked_order__init(c)
+        c.pointee.order = try arena.message(self.order, "order")
+        c.pointee.reason = try arena.string(self.reason, "reason")
+        c.pointee.park_time = try arena.message(self.parkTime, "park_time")
+    }
+}
+
+extension MessageField where Body == Orders.ParkedOrder, Value == Orders.Order {
+    /// The order; it is ACCEPTED. Of one that cannot be read only id and accept_time are set. Output only.
+    public static var order: Self { Self(1, "order", .delimited) }
+}
+
+extension MessageField where Body == Orders.ParkedOrder, Value == String {
+    /// What went wrong at its last try, for whoever can mend it. Output only.
+    public static var reason: Self { Self(2, "reason", .delimited) }
+}
+
+extension MessageField where Body == Orders.ParkedOrder, Value == WellKnown.Timestamp {
+    /// When it was parked. Output only.
+    public static var parkTime: Self { Self(3, "park_time", .delimited) }
+}
+
+extension Orders {
+    /// RequeueOrdersRequest says which orders are tried anew: some, or all.
+    public struct RequeueOrdersRequest: Message {
+        /// Ids of orders, 1 to 1,000, or none with `all`.
+        public var ids: [String] = []
+        /// All orders of the caller that are parked when the call arrives.
+        public var all: Bool = false
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            ids: [String] = [],
+            all: Bool = false
+        ) {
+            self.ids = ids
+            self.all = all
+        }
+    }
+}
+
+extension Orders.RequeueOrdersRequest {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.orders.v1.RequeueOrdersRequest"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__orders__v1__requeue_orders_request__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__RequeueOrdersRequest.self)
+        self.ids = CValue.array(c.pointee.ids, c.pointee.n_ids) { CValue.string($0) }
+        self.all = c.pointee.all != 0
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__RequeueOrdersRequest.self)
+        orderwire__orders__v1__requeue_orders_request__init(c)
+        c.pointee.n_ids = self.ids.count
+        c.pointee.ids = try arena.array(self.ids, "ids") { element throws(EncodingError) in
+            try arena.string(element)
+        }
+        c.pointee.all = self.all ? 1 : 0
+    }
+}
+
+extension MessageField where Body == Orders.RequeueOrdersRequest, Value == String {
+    /// Ids of orders, 1 to 1,000, or none with `all`.
+    public static var ids: Self { Self(1, "ids", .delimited, writesDefault: true) }
+}
+
+extension MessageField where Body == Orders.RequeueOrdersRequest, Value == Bool {
+    /// All orders of the caller that are parked when the call arrives.
+    public static var all: Self { Self(2, "all", .varint) }
+}
+
+extension Orders {
+    /// RequeueOrdersResponse says what was done.
+    public struct RequeueOrdersResponse: Message {
+        /// Orders that were parked and wait in the queue again. Output only.
+        public var requeuedCount: Int64 = 0
+
+        /// The message with every field at its default.
+        public init() {}
+
+        /// The message with the given fields.
+        public init(
+            requeuedCount: Int64 = 0
+        ) {
+            self.requeuedCount = requeuedCount
+        }
+    }
+}
+
+extension Orders.RequeueOrdersResponse {
+    /// Full protobuf name.
+    public static let messageName = "orderwire.orders.v1.RequeueOrdersResponse"
+
+    /// protobuf-c's descriptor.
+    public static let descriptor = MessageDescriptor(orderwire__orders__v1__requeue_orders_response__init)
+
+    /// Copies a C struct of this message's type.
+    public init(cMessage: UnsafeRawPointer) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__RequeueOrdersResponse.self)
+        self.requeuedCount = c.pointee.requeued_count
+    }
+
+    /// Fills the C struct of this message's type.
+    public func store(into cMessage: UnsafeMutableRawPointer, arena: Arena) throws(EncodingError) {
+        let c = cMessage.assumingMemoryBound(to: Orderwire__Orders__V1__RequeueOrdersResponse.self)
+        orderwire__orders__v1__requeue_orders_response__init(c)
+        c.pointee.requeued_count = self.requeuedCount
+    }
+}
+
+extension MessageField where Body == Orders.RequeueOrdersResponse, Value == Int64 {
+    /// Orders that were parked and wait in the queue again. Output only.
+    public static var requeuedCount: Self { Self(1, "requeued_count", .varint) }
+}
+
+extension Orders {
     /// SubscribeRequest names a group.
     public struct SubscribeRequest: Message {
         /// Name of the group: [a-z0-9][a-z0-9._-]{0,63}, the caller's own. Required.
@@ -865,6 +1293,19 @@ extension Orders {
         public static let cancelOrder = MethodDescriptor<Orders.CancelOrderRequest, Orders.CancelOrderResponse>(
             "orderwire.orders.v1.OrderService/CancelOrder", idempotency: .idempotent)
 
+        /// ListOrders returns orders of the caller, newest first, a page at a time.
+        public static let listOrders = MethodDescriptor<Orders.ListOrdersRequest, Orders.ListOrdersResponse>(
+            "orderwire.orders.v1.OrderService/ListOrders", idempotency: .noSideEffects)
+
+        /// ListParkedOrders returns orders of the caller that cannot be decided and were put aside, those accepted last first.
+        public static let listParkedOrders = MethodDescriptor<Orders.ListParkedOrdersRequest, Orders.ListParkedOrdersResponse>(
+            "orderwire.orders.v1.OrderService/ListParkedOrders", idempotency: .noSideEffects)
+
+        /// RequeueOrders has parked orders of the caller tried anew, after what kept them from being decided was mended. An order that is not
+        /// parked (any more) stays as it is. Where one of the ids is none of the caller's orders, nothing is done: NOT_FOUND.
+        public static let requeueOrders = MethodDescriptor<Orders.RequeueOrdersRequest, Orders.RequeueOrdersResponse>(
+            "orderwire.orders.v1.OrderService/RequeueOrders", idempotency: .idempotent)
+
         /// Subscribe makes the caller a member of a durable group and opens its event channel. The group's completions are shared out among
         /// its members, each to one of them.
         public static let subscribe = MethodDescriptor<Orders.SubscribeRequest, Orders.SubscribeResponse>(
@@ -879,7 +1320,7 @@ extension Orders {
             "orderwire.orders.v1.OrderService/ListCompletions", idempotency: .noSideEffects)
 
         /// All methods, for who picks one by its name.
-        public static let methods: [AnyMethod] = [AnyMethod(submitOrder), AnyMethod(getOrder), AnyMethod(waitOrder), AnyMethod(cancelOrder), AnyMethod(subscribe), AnyMethod(ackCompletions), AnyMethod(listCompletions)]
+        public static let methods: [AnyMethod] = [AnyMethod(submitOrder), AnyMethod(getOrder), AnyMethod(waitOrder), AnyMethod(cancelOrder), AnyMethod(listOrders), AnyMethod(listParkedOrders), AnyMethod(requeueOrders), AnyMethod(subscribe), AnyMethod(ackCompletions), AnyMethod(listCompletions)]
 
         /// Calls OrderService.
         public struct Client: Sendable {
@@ -919,6 +1360,28 @@ extension Orders {
                 try await invoker.call(OrderService.cancelOrder, request, options: options)
             }
 
+            /// ListOrders returns orders of the caller, newest first, a page at a time.
+            public func listOrders(
+                _ request: Orders.ListOrdersRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Orders.ListOrdersResponse {
+                try await invoker.call(OrderService.listOrders, request, options: options)
+            }
+
+            /// ListParkedOrders returns orders of the caller that cannot be decided and were put aside, those accepted last first.
+            public func listParkedOrders(
+                _ request: Orders.ListParkedOrdersRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Orders.ListParkedOrdersResponse {
+                try await invoker.call(OrderService.listParkedOrders, request, options: options)
+            }
+
+            /// RequeueOrders has parked orders of the caller tried anew, after what kept them from being decided was mended. An order that is not
+            /// parked (any more) stays as it is. Where one of the ids is none of the caller's orders, nothing is done: NOT_FOUND.
+            public func requeueOrders(
+                _ request: Orders.RequeueOrdersRequest, options: CallOptions = .init()
+            ) async throws(RPCError) -> Orders.RequeueOrdersResponse {
+                try await invoker.call(OrderService.requeueOrders, request, options: options)
+            }
+
             /// Subscribe makes the caller a member of a durable group and opens its event channel. The group's completions are shared out among
             /// its members, each to one of them.
             public func subscribe(
@@ -953,6 +1416,13 @@ extension Orders {
             /// CancelOrder asks that an order of the caller be cancelled instead of fulfilled, and returns it as soon as it is final. One that
             /// was decided before is FAILED_PRECONDITION, but for one that was cancelled before.
             var cancelOrder: Handler<Orders.CancelOrderRequest, Orders.CancelOrderResponse> { get }
+            /// ListOrders returns orders of the caller, newest first, a page at a time.
+            var listOrders: Handler<Orders.ListOrdersRequest, Orders.ListOrdersResponse> { get }
+            /// ListParkedOrders returns orders of the caller that cannot be decided and were put aside, those accepted last first.
+            var listParkedOrders: Handler<Orders.ListParkedOrdersRequest, Orders.ListParkedOrdersResponse> { get }
+            /// RequeueOrders has parked orders of the caller tried anew, after what kept them from being decided was mended. An order that is not
+            /// parked (any more) stays as it is. Where one of the ids is none of the caller's orders, nothing is done: NOT_FOUND.
+            var requeueOrders: Handler<Orders.RequeueOrdersRequest, Orders.RequeueOrdersResponse> { get }
             /// Subscribe makes the caller a member of a durable group and opens its event channel. The group's completions are shared out among
             /// its members, each to one of them.
             var subscribe: Handler<Orders.SubscribeRequest, Orders.SubscribeResponse> { get }
@@ -975,6 +1445,9 @@ extension Orders.OrderService.Handlers {
             MethodRegistration(Orders.OrderService.getOrder, getOrder),
             MethodRegistration(Orders.OrderService.waitOrder, waitOrder),
             MethodRegistration(Orders.OrderService.cancelOrder, cancelOrder),
+            MethodRegistration(Orders.OrderService.listOrders, listOrders),
+            MethodRegistration(Orders.OrderService.listParkedOrders, listParkedOrders),
+            MethodRegistration(Orders.OrderService.requeueOrders, requeueOrders),
             MethodRegistration(Orders.OrderService.subscribe, subscribe),
             MethodRegistration(Orders.OrderService.ackCompletions, ackCompletions),
             MethodRegistration(Orders.OrderService.listCompletions, listCompletions),
@@ -1070,103 +1543,155 @@ private let protoFiles = [
         "orderwire/orders/v1/order_service.proto",
         base64: """
             CidvcmRlcndpcmUvb3JkZXJzL3YxL29yZGVyX3NlcnZpY2UucHJvdG8SE29yZGVyd2lyZS5vcmRlcnMudjEaHmdvb2dsZS9wcm90\
-            b2J1Zi9kdXJhdGlvbi5wcm90bxogb3JkZXJ3aXJlL2NhdGFsb2cvdjEvbW9uZXkucHJvdG8aH29yZGVyd2lyZS9vcmRlcnMvdjEv\
-            b3JkZXIucHJvdG8i3AEKElN1Ym1pdE9yZGVyUmVxdWVzdBInCg9pZGVtcG90ZW5jeV9rZXkYASABKAlSDmlkZW1wb3RlbmN5S2V5\
-            EjQKBWxpbmVzGAIgAygLMh4ub3JkZXJ3aXJlLm9yZGVycy52MS5PcmRlckxpbmVSBWxpbmVzEkIKDmV4cGVjdGVkX3RvdGFsGAMg\
-            ASgLMhsub3JkZXJ3aXJlLmNhdGFsb2cudjEuTW9uZXlSDWV4cGVjdGVkVG90YWwSIwoNdmFsaWRhdGVfb25seRgEIAEoCFIMdmFs\
-            aWRhdGVPbmx5ImMKE1N1Ym1pdE9yZGVyUmVzcG9uc2USMAoFb3JkZXIYASABKAsyGi5vcmRlcndpcmUub3JkZXJzLnYxLk9yZGVy\
-            UgVvcmRlchIaCghyZXBsYXllZBgCIAEoCFIIcmVwbGF5ZWQiIQoPR2V0T3JkZXJSZXF1ZXN0Eg4KAmlkGAEgASgJUgJpZCJEChBH\
-            ZXRPcmRlclJlc3BvbnNlEjAKBW9yZGVyGAEgASgLMhoub3JkZXJ3aXJlLm9yZGVycy52MS5PcmRlclIFb3JkZXIiWgoQV2FpdE9y\
-            ZGVyUmVxdWVzdBIOCgJpZBgBIAEoCVICaWQSNgoJd2FpdF90aW1lGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uUgh3\
-            YWl0VGltZSJFChFXYWl0T3JkZXJSZXNwb25zZRIwCgVvcmRlchgBIAEoCzIaLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJSBW9y\
-            ZGVyIiQKEkNhbmNlbE9yZGVyUmVxdWVzdBIOCgJpZBgBIAEoCVICaWQiRwoTQ2FuY2VsT3JkZXJSZXNwb25zZRIwCgVvcmRlchgB\
-            IAEoCzIaLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJSBW9yZGVyIrEBChBTdWJzY3JpYmVSZXF1ZXN0EhQKBWdyb3VwGAEgASgJ\
-            UgVncm91cBI9CgZmaWx0ZXIYAiABKA4yJS5vcmRlcndpcmUub3JkZXJzLnYxLkNvbXBsZXRpb25GaWx0ZXJSBmZpbHRlchIlCg5h\
-            ZnRlcl9zZXF1ZW5jZRgDIAEoA1INYWZ0ZXJTZXF1ZW5jZRIhCgxza2lwX2V4cGlyZWQYBCABKAhSC3NraXBFeHBpcmVkIokBChFT\
-            dWJzY3JpYmVSZXNwb25zZRIaCghlbmRwb2ludBgBIAEoCVIIZW5kcG9pbnQSFAoFdG9rZW4YAiABKAlSBXRva2VuEhsKCW1lbWJl\
-            cl9pZBgDIAEoCVIIbWVtYmVySWQSJQoOYWNrZWRfc2VxdWVuY2UYBCABKANSDWFja2VkU2VxdWVuY2UiaAoVQWNrQ29tcGxldGlv\
-            bnNSZXF1ZXN0EhQKBWdyb3VwGAEgASgJUgVncm91cBIbCgltZW1iZXJfaWQYAiABKAlSCG1lbWJlcklkEhwKCXNlcXVlbmNlcxgD\
-            IAMoA1IJc2VxdWVuY2VzIj8KFkFja0NvbXBsZXRpb25zUmVzcG9uc2USJQoOYWNrZWRfc2VxdWVuY2UYASABKANSDWFja2VkU2Vx\
-            dWVuY2UivgEKFkxpc3RDb21wbGV0aW9uc1JlcXVlc3QSJQoOYWZ0ZXJfc2VxdWVuY2UYASABKANSDWFmdGVyU2VxdWVuY2USPQoG\
-            ZmlsdGVyGAIgASgOMiUub3JkZXJ3aXJlLm9yZGVycy52MS5Db21wbGV0aW9uRmlsdGVyUgZmaWx0ZXISGwoJbWF4X2NvdW50GAMg\
-            ASgFUghtYXhDb3VudBIhCgxza2lwX2V4cGlyZWQYBCABKAhSC3NraXBFeHBpcmVkIoEBChdMaXN0Q29tcGxldGlvbnNSZXNwb25z\
-            ZRJBCgtjb21wbGV0aW9ucxgBIAMoCzIfLm9yZGVyd2lyZS5vcmRlcnMudjEuQ29tcGxldGlvblILY29tcGxldGlvbnMSIwoNbGFz\
-            dF9zZXF1ZW5jZRgCIAEoA1IMbGFzdFNlcXVlbmNlKmwKEENvbXBsZXRpb25GaWx0ZXISIQodQ09NUExFVElPTl9GSUxURVJfVU5T\
-            UEVDSUZJRUQQABIaChZDT01QTEVUSU9OX0ZJTFRFUl9NSU5FEAESGQoVQ09NUExFVElPTl9GSUxURVJfQUxMEAIy3wUKDE9yZGVy\
-            U2VydmljZRJlCgtTdWJtaXRPcmRlchInLm9yZGVyd2lyZS5vcmRlcnMudjEuU3VibWl0T3JkZXJSZXF1ZXN0Gigub3JkZXJ3aXJl\
-            Lm9yZGVycy52MS5TdWJtaXRPcmRlclJlc3BvbnNlIgOQAgISXAoIR2V0T3JkZXISJC5vcmRlcndpcmUub3JkZXJzLnYxLkdldE9y\
-            ZGVyUmVxdWVzdBolLm9yZGVyd2lyZS5vcmRlcnMudjEuR2V0T3JkZXJSZXNwb25zZSIDkAIBEl8KCVdhaXRPcmRlchIlLm9yZGVy\
-            d2lyZS5vcmRlcnMudjEuV2FpdE9yZGVyUmVxdWVzdBomLm9yZGVyd2lyZS5vcmRlcnMudjEuV2FpdE9yZGVyUmVzcG9uc2UiA5AC\
-            ARJlCgtDYW5jZWxPcmRlchInLm9yZGVyd2lyZS5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXF1ZXN0Gigub3JkZXJ3aXJlLm9yZGVy\
-            cy52MS5DYW5jZWxPcmRlclJlc3BvbnNlIgOQAgISXwoJU3Vic2NyaWJlEiUub3JkZXJ3aXJlLm9yZGVycy52MS5TdWJzY3JpYmVS\
-            ZXF1ZXN0GiYub3JkZXJ3aXJlLm9yZGVycy52MS5TdWJzY3JpYmVSZXNwb25zZSIDkAICEm4KDkFja0NvbXBsZXRpb25zEioub3Jk\
-            ZXJ3aXJlLm9yZGVycy52MS5BY2tDb21wbGV0aW9uc1JlcXVlc3QaKy5vcmRlcndpcmUub3JkZXJzLnYxLkFja0NvbXBsZXRpb25z\
-            UmVzcG9uc2UiA5ACAhJxCg9MaXN0Q29tcGxldGlvbnMSKy5vcmRlcndpcmUub3JkZXJzLnYxLkxpc3RDb21wbGV0aW9uc1JlcXVl\
-            c3QaLC5vcmRlcndpcmUub3JkZXJzLnYxLkxpc3RDb21wbGV0aW9uc1Jlc3BvbnNlIgOQAgFKjyYKUQoBDBIDAQASGkcgU3VibWl0\
-            dGluZyBvcmRlcnMsIGZvbGxvd2luZyB0aGVtLCBhbmQgYmVpbmcgdG9sZCB3aGVuIHRoZXkgYXJlIGRvbmUuCgpxCgIGABIECgAp\
-            ARplIE9yZGVyU2VydmljZSBhY2NlcHRzIG9yZGVycyBhdCBvbmNlIGFuZCBzZXR0bGVzIHRoZW0gYWZ0ZXJ3YXJkcy4gQSBjYWxs\
-            ZXIgc2VlcyBvbmx5IGl0cyBvd24gb3JkZXJzLgoKVQoEBgACABIEDAIOAxpHIFN1Ym1pdE9yZGVyIHN0b3JlcyBhbiBvcmRlciBk\
-            dXJhYmx5IGFuZCBhbnN3ZXJzIGJlZm9yZSBpdCBpcyBkZWNpZGVkLgoKRwoEBgACARIEEAISAxo5IEdldE9yZGVyIHJldHVybnMg\
-            b25lIG9yZGVyIG9mIHRoZSBjYWxsZXIsIG9yIE5PVF9GT1VORC4KCmYKBAYAAgISBBQCFgMaWCBXYWl0T3JkZXIgcmV0dXJucyB0\
-            aGUgb3JkZXIgYXMgc29vbiBhcyBpdCBpcyBmaW5hbCwgb3IgYXMgaXQgaXMgd2hlbiB0aGUgdGltZSBpcyBvdmVyLgoK4wEKBAYA\
-            AgMSBBkCGwMa1AEgQ2FuY2VsT3JkZXIgYXNrcyB0aGF0IGFuIG9yZGVyIG9mIHRoZSBjYWxsZXIgYmUgY2FuY2VsbGVkIGluc3Rl\
-            YWQgb2YgZnVsZmlsbGVkLCBhbmQgcmV0dXJucyBpdCBhcyBzb29uIGFzIGl0IGlzIGZpbmFsLiBPbmUgdGhhdAogd2FzIGRlY2lk\
-            ZWQgYmVmb3JlIGlzIEZBSUxFRF9QUkVDT05ESVRJT04sIGJ1dCBmb3Igb25lIHRoYXQgd2FzIGNhbmNlbGxlZCBiZWZvcmUuCgq0\
-            AQoEBgACBBIEHgIgAxqlASBTdWJzY3JpYmUgbWFrZXMgdGhlIGNhbGxlciBhIG1lbWJlciBvZiBhIGR1cmFibGUgZ3JvdXAgYW5k\
-            IG9wZW5zIGl0cyBldmVudCBjaGFubmVsLiBUaGUgZ3JvdXAncyBjb21wbGV0aW9ucyBhcmUgc2hhcmVkIG91dCBhbW9uZwogaXRz\
-            IG1lbWJlcnMsIGVhY2ggdG8gb25lIG9mIHRoZW0uCgqCAQoEBgACBRIEIgIkAxp0IEFja0NvbXBsZXRpb25zIHNheXMgd2hpY2gg\
-            Y29tcGxldGlvbnMgd2VyZSBkZWFsdCB3aXRoLCBzbyB0aGF0IHRoZXkgYXJlIG5vdCBzZW50IGFnYWluLCBhbmQgdGhhdCB0aGUg\
-            bWVtYmVyIGxpdmVzLgoKcwoEBgACBhIEJgIoAxplIExpc3RDb21wbGV0aW9ucyByZXR1cm5zIGNvbXBsZXRpb25zIGFmdGVyIGEg\
-            c2VxdWVuY2UgbnVtYmVyOiB0aGUgd2F5IHRvIGNhdGNoIHVwIHdpdGhvdXQgYSBjaGFubmVsLgoKNwoCBAASBCwANQEaKyBTdWJt\
-            aXRPcmRlclJlcXVlc3QgaXMgYW4gb3JkZXIgdG8gYWNjZXB0LgoKqQEKBAQAAgASAy4CHRqbASBLZXkgb2YgdGhlIG9yZGVyLCAx\
-            IHRvIDY0IGJ5dGVzIG9mIHByaW50YWJsZSBBU0NJSSB3aXRob3V0IHNwYWNlcywgdW5pcXVlIGZvciB0aGUgY2FsbGVyLiBUaGUg\
-            c2FtZSBrZXkgd2l0aCB0aGUgc2FtZSBjb250ZW50IGlzIHRoZSBzYW1lIG9yZGVyLiBSZXF1aXJlZC4KCh8KBAQAAgESAzACHxoS\
-            IExpbmVzLCAxIHRvIDEwMC4KCkMKBAQAAgISAzICMBo2IFdoZXJlIHNldCwgYW4gb3JkZXIgd2hvc2UgdG90YWwgZGlmZmVycyBp\
-            cyByZWplY3RlZC4KCkIKBAQAAgMSAzQCGRo1IENoZWNrcyB0aGUgZm9ybSBvZiB0aGUgcmVxdWVzdCwgYW5kIHN0b3JlcyBub3Ro\
-            aW5nLgoKewoCBAESBDgAPQEabyBTdWJtaXRPcmRlclJlc3BvbnNlIHNheXMgdGhhdCB0aGUgb3JkZXIgaXMgc3RvcmVkIG9uIGEg\
-            bWFqb3JpdHkgb2YgdGhlIGRhdGFiYXNlJ3MgbWVtYmVycywgaW4gdGhlaXIgam91cm5hbHMuCgozCgQEAQIAEgM6AhIaJiBUaGUg\
-            b3JkZXIgYXMgaXQgc3RhbmRzLiBPdXRwdXQgb25seS4KClsKBAQBAgESAzwCFBpOIFRydWUgd2hlcmUgYW4gZWFybGllciBjYWxs\
-            IHdpdGggdGhpcyBrZXkgaGFkIHN0b3JlZCBpdCBhbHJlYWR5LiBPdXRwdXQgb25seS4KCi0KAgQCEgRAAEMBGiEgR2V0T3JkZXJS\
-            ZXF1ZXN0IG5hbWVzIGFuIG9yZGVyLgoKKQoEBAICABIDQgIQGhwgSWQgb2YgdGhlIG9yZGVyLiBSZXF1aXJlZC4KCi8KAgQDEgRG\
-            AEkBGiMgR2V0T3JkZXJSZXNwb25zZSBob2xkcyB0aGUgb3JkZXIuCgomCgQEAwIAEgNIAhIaGSBUaGUgb3JkZXIuIE91dHB1dCBv\
-            bmx5LgoKQwoCBAQSBEwAUQEaNyBXYWl0T3JkZXJSZXF1ZXN0IG5hbWVzIGFuIG9yZGVyIGFuZCBob3cgbG9uZyB0byB3YWl0LgoK\
-            KQoEBAQCABIDTgIQGhwgSWQgb2YgdGhlIG9yZGVyLiBSZXF1aXJlZC4KCmEKBAQEAgESA1ACKRpUIExvbmdlc3QgdGltZSB0byB3\
-            YWl0LCAwIHRvIDYwIHM7IHRoZSBjYWxsJ3Mgb3duIGJ1ZGdldCBib3VuZHMgaXQgdG9vLiBVbnNldDogMTAgcy4KCj4KAgQFEgRU\
-            AFcBGjIgV2FpdE9yZGVyUmVzcG9uc2UgaG9sZHMgdGhlIG9yZGVyLCBmaW5hbCBvciBub3QuCgomCgQEBQIAEgNWAhIaGSBUaGUg\
-            b3JkZXIuIE91dHB1dCBvbmx5LgoKMAoCBAYSBFoAXQEaJCBDYW5jZWxPcmRlclJlcXVlc3QgbmFtZXMgYW4gb3JkZXIuCgopCgQE\
-            BgIAEgNcAhAaHCBJZCBvZiB0aGUgb3JkZXIuIFJlcXVpcmVkLgoKMgoCBAcSBGAAZAEaJiBDYW5jZWxPcmRlclJlc3BvbnNlIGhv\
-            bGRzIHRoZSBvcmRlci4KCr4BCgQEBwIAEgNjAhIasAEgVGhlIG9yZGVyOiBDQU5DRUxMRUQsIG9yIHN0aWxsIEFDQ0VQVEVEIHdo\
-            ZXJlIHRoZSBjYWxsJ3MgdGltZSB3YXMgb3ZlciBiZWZvcmUgaXQgd2FzIGRlY2lkZWQ7IGl0IHdpbGwgYmUgY2FuY2VsbGVkIGFs\
-            bCB0aGUKIHNhbWUsIHVubGVzcyB0aGUgc2V0dGxlciB3YXMgcXVpY2tlci4gT3V0cHV0IG9ubHkuCgpDCgIFABIEZwBuARo3IENv\
-            bXBsZXRpb25GaWx0ZXIgc2F5cyB3aGljaCBjb21wbGV0aW9ucyBhIGdyb3VwIGdldHMuCgoaCgQFAAIAEgNpAiQaDSBNZWFucyBN\
-            SU5FLgoKMAoEBQACARIDawIdGiMgVGhvc2Ugb2YgdGhlIGNhbGxlcidzIG93biBvcmRlcnMuCgovCgQFAAICEgNtAhwaIiBBbGws\
-            IHdoZXJlIHRoZSBzZXJ2ZXIgYWxsb3dzIGl0LgoKLQoCBAgSBHEAegEaISBTdWJzY3JpYmVSZXF1ZXN0IG5hbWVzIGEgZ3JvdXAu\
-            CgpYCgQECAIAEgNzAhMaSyBOYW1lIG9mIHRoZSBncm91cDogW2EtejAtOV1bYS16MC05Ll8tXXswLDYzfSwgdGhlIGNhbGxlcidz\
-            IG93bi4gUmVxdWlyZWQuCgpGCgQECAIBEgN1Ah4aOSBXaGF0IHRoZSBncm91cCBnZXRzLiBGaXhlZCBieSB0aGUgY2FsbCB0aGF0\
-            IGNyZWF0ZXMgaXQuCgphCgQECAICEgN3AhsaVCBXaGVyZSBhIG5ldyBncm91cCBzdGFydHM6IGNvbXBsZXRpb25zIGFmdGVyIHRo\
-            aXMgc2VxdWVuY2UgbnVtYmVyLiAtMTogZnJvbSBub3cgb24uCgptCgQECAIDEgN5AhgaYCBXaGVyZSBjb21wbGV0aW9ucyB0aGF0\
-            IHRoZSBncm91cCBoYXMgbm90IGdvdCBhcmUgZXhwaXJlZCwgZ28gb24gYWZ0ZXIgdGhlbSBpbnN0ZWFkIG9mIGZhaWxpbmcuCgo8\
-            CgIECRIFfQCGAQEaLyBTdWJzY3JpYmVSZXNwb25zZSB0ZWxscyB3aGVyZSB0aGUgZXZlbnRzIGFyZS4KCjQKBAQJAgASA38CFhon\
-            IEVuZHBvaW50IHRvIGNvbm5lY3QgYSBQVUxMIHNvY2tldCB0by4KClcKBAQJAgESBIEBAhMaSSBQYXNzd29yZCBvZiB0aGUgUExB\
-            SU4gbG9naW4gb24gdGhhdCBzb2NrZXQ7IHRoZSB1c2VyIG5hbWUgaXMgbWVtYmVyX2lkLgoKgwEKBAQJAgISBIMBAhcadSBJZCBv\
-            ZiB0aGlzIG1lbWJlcnNoaXAuIEl0IGVuZHMgd2l0aCB0aGUgY29ubmVjdGlvbiBvZiB0aGUgUFVMTCBzb2NrZXQsIGFuZCB3aGVu\
-            IG5vIEFja0NvbXBsZXRpb25zIGhhcyBjb21lIGZvciA1IHMuCgpdCgQECQIDEgSFAQIbGk8gRXZlcnl0aGluZyB1cCB0byB0aGlz\
-            IHNlcXVlbmNlIG51bWJlciBpcyBhY2tub3dsZWRnZWQgYWxyZWFkeSwgYnkgYW55IG1lbWJlci4KCoUBCgIEChIGiQEAkAEBGncg\
-            QWNrQ29tcGxldGlvbnNSZXF1ZXN0IGFja25vd2xlZGdlcyBldmVudHMuIFRvIGJlIHNlbnQgb25jZSBhIHNlY29uZCwgYW5kIGVt\
-            cHR5IHdoZXJlIHRoZXJlIGlzIG5vdGhpbmcgdG8gYWNrbm93bGVkZ2UuCgoiCgQECgIAEgSLAQITGhQgTmFtZSBvZiB0aGUgZ3Jv\
-            dXAuCgp4CgQECgIBEgSNAQIXGmogVGhlIGNhbGxlcidzIHByZXNlbnQgbWVtYmVyc2hpcC4gRXZlbnRzIHRoYXQgY2FtZSB0aHJv\
-            dWdoIGEgZm9ybWVyIG9uZSBhcmUgYWNrbm93bGVkZ2VkIHRocm91Z2ggaXQsIHRvby4KCnkKBAQKAgISBI8BAh8aayBTZXF1ZW5j\
-            ZSBudW1iZXJzLCBhdCBtb3N0IDEwLDAwMCwgaW4gYW55IG9yZGVyLiBSZXBlYXRlZCBvbmVzLCBhbmQgc3VjaCB0aGF0IG5vYm9k\
-            eSB3YXMgc2VudCwgZG8gbm8gaGFybS4KCkcKAgQLEgaTAQCWAQEaOSBBY2tDb21wbGV0aW9uc1Jlc3BvbnNlIHNheXMgaG93IGZh\
-            ciB0aGUgZ3JvdXAgaGFzIGNvbWUuCgpiCgQECwIAEgSVAQIbGlQgRXZlcnl0aGluZyB1cCB0byB0aGlzIHNlcXVlbmNlIG51bWJl\
-            ciBpcyBhY2tub3dsZWRnZWQsIGJ5IGFueSBtZW1iZXIuIE91dHB1dCBvbmx5LgoKSQoCBAwSBpkBAKIBARo7IExpc3RDb21wbGV0\
-            aW9uc1JlcXVlc3QgYXNrcyBmb3Igd2hhdCBjYW1lIGFmdGVyIGEgbnVtYmVyLgoKRwoEBAwCABIEmwECGxo5IENvbXBsZXRpb25z\
-            IHdpdGggYSBsYXJnZXIgc2VxdWVuY2UgbnVtYmVyIGFyZSByZXR1cm5lZC4KChsKBAQMAgESBJ0BAh4aDSBXaGljaCBvbmVzLgoK\
-            bQoEBAwCAhIEnwECFhpfIE1vc3QgY29tcGxldGlvbnMgdG8gcmV0dXJuOyAwIG1lYW5zIDEwMCwgbW9yZSB0aGFuIDEsMDAwIG1l\
-            YW5zIDEsMDAwLCBsZXNzIHRoYW4gMCBpcyByZWZ1c2VkLgoKbAoEBAwCAxIEoQECGBpeIFdoZXJlIGNvbXBsZXRpb25zIGFmdGVy\
-            IHRoYXQgbnVtYmVyIGFyZSBleHBpcmVkLCByZXR1cm4gdGhvc2UgYWZ0ZXIgdGhlbSBpbnN0ZWFkIG9mIGZhaWxpbmcuCgo+CgIE\
-            DRIGpQEAqgEBGjAgTGlzdENvbXBsZXRpb25zUmVzcG9uc2UgcmV0dXJucyB0aGVtIGluIG9yZGVyLgoKOgoEBA0CABIEpwECJhos\
-            IFRoZSBjb21wbGV0aW9ucywgYnkgc2VxdWVuY2UuIE91dHB1dCBvbmx5LgoKWQoEBA0CARIEqQECGhpLIFdoZXJlIHRvIGdvIG9u\
-            OiB0aGUgbGFzdCBzZXF1ZW5jZSBudW1iZXIgdGhhdCB3YXMgbG9va2VkIGF0LiBPdXRwdXQgb25seS4KYgZwcm90bzM=
+            b2J1Zi9kdXJhdGlvbi5wcm90bxofZ29vZ2xlL3Byb3RvYnVmL3RpbWVzdGFtcC5wcm90bxogb3JkZXJ3aXJlL2NhdGFsb2cvdjEv\
+            bW9uZXkucHJvdG8aH29yZGVyd2lyZS9vcmRlcnMvdjEvb3JkZXIucHJvdG8i3AEKElN1Ym1pdE9yZGVyUmVxdWVzdBInCg9pZGVt\
+            cG90ZW5jeV9rZXkYASABKAlSDmlkZW1wb3RlbmN5S2V5EjQKBWxpbmVzGAIgAygLMh4ub3JkZXJ3aXJlLm9yZGVycy52MS5PcmRl\
+            ckxpbmVSBWxpbmVzEkIKDmV4cGVjdGVkX3RvdGFsGAMgASgLMhsub3JkZXJ3aXJlLmNhdGFsb2cudjEuTW9uZXlSDWV4cGVjdGVk\
+            VG90YWwSIwoNdmFsaWRhdGVfb25seRgEIAEoCFIMdmFsaWRhdGVPbmx5ImMKE1N1Ym1pdE9yZGVyUmVzcG9uc2USMAoFb3JkZXIY\
+            ASABKAsyGi5vcmRlcndpcmUub3JkZXJzLnYxLk9yZGVyUgVvcmRlchIaCghyZXBsYXllZBgCIAEoCFIIcmVwbGF5ZWQiIQoPR2V0\
+            T3JkZXJSZXF1ZXN0Eg4KAmlkGAEgASgJUgJpZCJEChBHZXRPcmRlclJlc3BvbnNlEjAKBW9yZGVyGAEgASgLMhoub3JkZXJ3aXJl\
+            Lm9yZGVycy52MS5PcmRlclIFb3JkZXIiWgoQV2FpdE9yZGVyUmVxdWVzdBIOCgJpZBgBIAEoCVICaWQSNgoJd2FpdF90aW1lGAIg\
+            ASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uUgh3YWl0VGltZSJFChFXYWl0T3JkZXJSZXNwb25zZRIwCgVvcmRlchgBIAEo\
+            CzIaLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJSBW9yZGVyIiQKEkNhbmNlbE9yZGVyUmVxdWVzdBIOCgJpZBgBIAEoCVICaWQi\
+            RwoTQ2FuY2VsT3JkZXJSZXNwb25zZRIwCgVvcmRlchgBIAEoCzIaLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJSBW9yZGVyIo4C\
+            ChFMaXN0T3JkZXJzUmVxdWVzdBI1CgVzdGF0ZRgBIAEoDjIfLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJTdGF0ZVIFc3RhdGUS\
+            QQoOYWNjZXB0ZWRfYWZ0ZXIYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wUg1hY2NlcHRlZEFmdGVyEkMKD2FjY2Vw\
+            dGVkX2JlZm9yZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSDmFjY2VwdGVkQmVmb3JlEhsKCXBhZ2Vfc2l6ZRgE\
+            IAEoBVIIcGFnZVNpemUSHQoKcGFnZV90b2tlbhgFIAEoCVIJcGFnZVRva2VuInAKEkxpc3RPcmRlcnNSZXNwb25zZRIyCgZvcmRl\
+            cnMYASADKAsyGi5vcmRlcndpcmUub3JkZXJzLnYxLk9yZGVyUgZvcmRlcnMSJgoPbmV4dF9wYWdlX3Rva2VuGAIgASgJUg1uZXh0\
+            UGFnZVRva2VuIlUKF0xpc3RQYXJrZWRPcmRlcnNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoBVIIcGFnZVNpemUSHQoKcGFnZV90\
+            b2tlbhgCIAEoCVIJcGFnZVRva2VuInwKGExpc3RQYXJrZWRPcmRlcnNSZXNwb25zZRI4CgZvcmRlcnMYASADKAsyIC5vcmRlcndp\
+            cmUub3JkZXJzLnYxLlBhcmtlZE9yZGVyUgZvcmRlcnMSJgoPbmV4dF9wYWdlX3Rva2VuGAIgASgJUg1uZXh0UGFnZVRva2VuIpAB\
+            CgtQYXJrZWRPcmRlchIwCgVvcmRlchgBIAEoCzIaLm9yZGVyd2lyZS5vcmRlcnMudjEuT3JkZXJSBW9yZGVyEhYKBnJlYXNvbhgC\
+            IAEoCVIGcmVhc29uEjcKCXBhcmtfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSCHBhcmtUaW1lIjoKFFJl\
+            cXVldWVPcmRlcnNSZXF1ZXN0EhAKA2lkcxgBIAMoCVIDaWRzEhAKA2FsbBgCIAEoCFIDYWxsIj4KFVJlcXVldWVPcmRlcnNSZXNw\
+            b25zZRIlCg5yZXF1ZXVlZF9jb3VudBgBIAEoA1INcmVxdWV1ZWRDb3VudCKxAQoQU3Vic2NyaWJlUmVxdWVzdBIUCgVncm91cBgB\
+            IAEoCVIFZ3JvdXASPQoGZmlsdGVyGAIgASgOMiUub3JkZXJ3aXJlLm9yZGVycy52MS5Db21wbGV0aW9uRmlsdGVyUgZmaWx0ZXIS\
+            JQoOYWZ0ZXJfc2VxdWVuY2UYAyABKANSDWFmdGVyU2VxdWVuY2USIQoMc2tpcF9leHBpcmVkGAQgASgIUgtza2lwRXhwaXJlZCKJ\
+            AQoRU3Vic2NyaWJlUmVzcG9uc2USGgoIZW5kcG9pbnQYASABKAlSCGVuZHBvaW50EhQKBXRva2VuGAIgASgJUgV0b2tlbhIbCglt\
+            ZW1iZXJfaWQYAyABKAlSCG1lbWJlcklkEiUKDmFja2VkX3NlcXVlbmNlGAQgASgDUg1hY2tlZFNlcXVlbmNlImgKFUFja0NvbXBs\
+            ZXRpb25zUmVxdWVzdBIUCgVncm91cBgBIAEoCVIFZ3JvdXASGwoJbWVtYmVyX2lkGAIgASgJUghtZW1iZXJJZBIcCglzZXF1ZW5j\
+            ZXMYAyADKANSCXNlcXVlbmNlcyI/ChZBY2tDb21wbGV0aW9uc1Jlc3BvbnNlEiUKDmFja2VkX3NlcXVlbmNlGAEgASgDUg1hY2tl\
+            ZFNlcXVlbmNlIr4BChZMaXN0Q29tcGxldGlvbnNSZXF1ZXN0EiUKDmFmdGVyX3NlcXVlbmNlGAEgASgDUg1hZnRlclNlcXVlbmNl\
+            Ej0KBmZpbHRlchgCIAEoDjIlLm9yZGVyd2lyZS5vcmRlcnMudjEuQ29tcGxldGlvbkZpbHRlclIGZmlsdGVyEhsKCW1heF9jb3Vu\
+            dBgDIAEoBVIIbWF4Q291bnQSIQoMc2tpcF9leHBpcmVkGAQgASgIUgtza2lwRXhwaXJlZCKBAQoXTGlzdENvbXBsZXRpb25zUmVz\
+            cG9uc2USQQoLY29tcGxldGlvbnMYASADKAsyHy5vcmRlcndpcmUub3JkZXJzLnYxLkNvbXBsZXRpb25SC2NvbXBsZXRpb25zEiMK\
+            DWxhc3Rfc2VxdWVuY2UYAiABKANSDGxhc3RTZXF1ZW5jZSpsChBDb21wbGV0aW9uRmlsdGVyEiEKHUNPTVBMRVRJT05fRklMVEVS\
+            X1VOU1BFQ0lGSUVEEAASGgoWQ09NUExFVElPTl9GSUxURVJfTUlORRABEhkKFUNPTVBMRVRJT05fRklMVEVSX0FMTBACMqYICgxP\
+            cmRlclNlcnZpY2USZQoLU3VibWl0T3JkZXISJy5vcmRlcndpcmUub3JkZXJzLnYxLlN1Ym1pdE9yZGVyUmVxdWVzdBooLm9yZGVy\
+            d2lyZS5vcmRlcnMudjEuU3VibWl0T3JkZXJSZXNwb25zZSIDkAICElwKCEdldE9yZGVyEiQub3JkZXJ3aXJlLm9yZGVycy52MS5H\
+            ZXRPcmRlclJlcXVlc3QaJS5vcmRlcndpcmUub3JkZXJzLnYxLkdldE9yZGVyUmVzcG9uc2UiA5ACARJfCglXYWl0T3JkZXISJS5v\
+            cmRlcndpcmUub3JkZXJzLnYxLldhaXRPcmRlclJlcXVlc3QaJi5vcmRlcndpcmUub3JkZXJzLnYxLldhaXRPcmRlclJlc3BvbnNl\
+            IgOQAgESZQoLQ2FuY2VsT3JkZXISJy5vcmRlcndpcmUub3JkZXJzLnYxLkNhbmNlbE9yZGVyUmVxdWVzdBooLm9yZGVyd2lyZS5v\
+            cmRlcnMudjEuQ2FuY2VsT3JkZXJSZXNwb25zZSIDkAICEmIKCkxpc3RPcmRlcnMSJi5vcmRlcndpcmUub3JkZXJzLnYxLkxpc3RP\
+            cmRlcnNSZXF1ZXN0Gicub3JkZXJ3aXJlLm9yZGVycy52MS5MaXN0T3JkZXJzUmVzcG9uc2UiA5ACARJ0ChBMaXN0UGFya2VkT3Jk\
+            ZXJzEiwub3JkZXJ3aXJlLm9yZGVycy52MS5MaXN0UGFya2VkT3JkZXJzUmVxdWVzdBotLm9yZGVyd2lyZS5vcmRlcnMudjEuTGlz\
+            dFBhcmtlZE9yZGVyc1Jlc3BvbnNlIgOQAgESawoNUmVxdWV1ZU9yZGVycxIpLm9yZGVyd2lyZS5vcmRlcnMudjEuUmVxdWV1ZU9y\
+            ZGVyc1JlcXVlc3QaKi5vcmRlcndpcmUub3JkZXJzLnYxLlJlcXVldWVPcmRlcnNSZXNwb25zZSIDkAICEl8KCVN1YnNjcmliZRIl\
+            Lm9yZGVyd2lyZS5vcmRlcnMudjEuU3Vic2NyaWJlUmVxdWVzdBomLm9yZGVyd2lyZS5vcmRlcnMudjEuU3Vic2NyaWJlUmVzcG9u\
+            c2UiA5ACAhJuCg5BY2tDb21wbGV0aW9ucxIqLm9yZGVyd2lyZS5vcmRlcnMudjEuQWNrQ29tcGxldGlvbnNSZXF1ZXN0Gisub3Jk\
+            ZXJ3aXJlLm9yZGVycy52MS5BY2tDb21wbGV0aW9uc1Jlc3BvbnNlIgOQAgIScQoPTGlzdENvbXBsZXRpb25zEisub3JkZXJ3aXJl\
+            Lm9yZGVycy52MS5MaXN0Q29tcGxldGlvbnNSZXF1ZXN0Giwub3JkZXJ3aXJlLm9yZGVycy52MS5MaXN0Q29tcGxldGlvbnNSZXNw\
+            b25zZSIDkAIBSvg6ClEKAQwSAwEAEhpHIFN1Ym1pdHRpbmcgb3JkZXJzLCBmb2xsb3dpbmcgdGhlbSwgYW5kIGJlaW5nIHRvbGQg\
+            d2hlbiB0aGV5IGFyZSBkb25lLgoKcQoCBgASBAsANwEaZSBPcmRlclNlcnZpY2UgYWNjZXB0cyBvcmRlcnMgYXQgb25jZSBhbmQg\
+            c2V0dGxlcyB0aGVtIGFmdGVyd2FyZHMuIEEgY2FsbGVyIHNlZXMgb25seSBpdHMgb3duIG9yZGVycy4KClUKBAYAAgASBA0CDwMa\
+            RyBTdWJtaXRPcmRlciBzdG9yZXMgYW4gb3JkZXIgZHVyYWJseSBhbmQgYW5zd2VycyBiZWZvcmUgaXQgaXMgZGVjaWRlZC4KCkcK\
+            BAYAAgESBBECEwMaOSBHZXRPcmRlciByZXR1cm5zIG9uZSBvcmRlciBvZiB0aGUgY2FsbGVyLCBvciBOT1RfRk9VTkQuCgpmCgQG\
+            AAICEgQVAhcDGlggV2FpdE9yZGVyIHJldHVybnMgdGhlIG9yZGVyIGFzIHNvb24gYXMgaXQgaXMgZmluYWwsIG9yIGFzIGl0IGlz\
+            IHdoZW4gdGhlIHRpbWUgaXMgb3Zlci4KCuMBCgQGAAIDEgQaAhwDGtQBIENhbmNlbE9yZGVyIGFza3MgdGhhdCBhbiBvcmRlciBv\
+            ZiB0aGUgY2FsbGVyIGJlIGNhbmNlbGxlZCBpbnN0ZWFkIG9mIGZ1bGZpbGxlZCwgYW5kIHJldHVybnMgaXQgYXMgc29vbiBhcyBp\
+            dCBpcyBmaW5hbC4gT25lIHRoYXQKIHdhcyBkZWNpZGVkIGJlZm9yZSBpcyBGQUlMRURfUFJFQ09ORElUSU9OLCBidXQgZm9yIG9u\
+            ZSB0aGF0IHdhcyBjYW5jZWxsZWQgYmVmb3JlLgoKWAoEBgACBBIEHgIgAxpKIExpc3RPcmRlcnMgcmV0dXJucyBvcmRlcnMgb2Yg\
+            dGhlIGNhbGxlciwgbmV3ZXN0IGZpcnN0LCBhIHBhZ2UgYXQgYSB0aW1lLgoKgwEKBAYAAgUSBCICJAMadSBMaXN0UGFya2VkT3Jk\
+            ZXJzIHJldHVybnMgb3JkZXJzIG9mIHRoZSBjYWxsZXIgdGhhdCBjYW5ub3QgYmUgZGVjaWRlZCBhbmQgd2VyZSBwdXQgYXNpZGUs\
+            IHRob3NlIGFjY2VwdGVkIGxhc3QgZmlyc3QuCgqHAgoEBgACBhIEJwIpAxr4ASBSZXF1ZXVlT3JkZXJzIGhhcyBwYXJrZWQgb3Jk\
+            ZXJzIG9mIHRoZSBjYWxsZXIgdHJpZWQgYW5ldywgYWZ0ZXIgd2hhdCBrZXB0IHRoZW0gZnJvbSBiZWluZyBkZWNpZGVkIHdhcyBt\
+            ZW5kZWQuIEFuIG9yZGVyIHRoYXQgaXMgbm90CiBwYXJrZWQgKGFueSBtb3JlKSBzdGF5cyBhcyBpdCBpcy4gV2hlcmUgb25lIG9m\
+            IHRoZSBpZHMgaXMgbm9uZSBvZiB0aGUgY2FsbGVyJ3Mgb3JkZXJzLCBub3RoaW5nIGlzIGRvbmU6IE5PVF9GT1VORC4KCrQBCgQG\
+            AAIHEgQsAi4DGqUBIFN1YnNjcmliZSBtYWtlcyB0aGUgY2FsbGVyIGEgbWVtYmVyIG9mIGEgZHVyYWJsZSBncm91cCBhbmQgb3Bl\
+            bnMgaXRzIGV2ZW50IGNoYW5uZWwuIFRoZSBncm91cCdzIGNvbXBsZXRpb25zIGFyZSBzaGFyZWQgb3V0IGFtb25nCiBpdHMgbWVt\
+            YmVycywgZWFjaCB0byBvbmUgb2YgdGhlbS4KCoIBCgQGAAIIEgQwAjIDGnQgQWNrQ29tcGxldGlvbnMgc2F5cyB3aGljaCBjb21w\
+            bGV0aW9ucyB3ZXJlIGRlYWx0IHdpdGgsIHNvIHRoYXQgdGhleSBhcmUgbm90IHNlbnQgYWdhaW4sIGFuZCB0aGF0IHRoZSBtZW1i\
+            ZXIgbGl2ZXMuCgpzCgQGAAIJEgQ0AjYDGmUgTGlzdENvbXBsZXRpb25zIHJldHVybnMgY29tcGxldGlvbnMgYWZ0ZXIgYSBzZXF1\
+            ZW5jZSBudW1iZXI6IHRoZSB3YXkgdG8gY2F0Y2ggdXAgd2l0aG91dCBhIGNoYW5uZWwuCgo3CgIEABIEOgBDARorIFN1Ym1pdE9y\
+            ZGVyUmVxdWVzdCBpcyBhbiBvcmRlciB0byBhY2NlcHQuCgqpAQoEBAACABIDPAIdGpsBIEtleSBvZiB0aGUgb3JkZXIsIDEgdG8g\
+            NjQgYnl0ZXMgb2YgcHJpbnRhYmxlIEFTQ0lJIHdpdGhvdXQgc3BhY2VzLCB1bmlxdWUgZm9yIHRoZSBjYWxsZXIuIFRoZSBzYW1l\
+            IGtleSB3aXRoIHRoZSBzYW1lIGNvbnRlbnQgaXMgdGhlIHNhbWUgb3JkZXIuIFJlcXVpcmVkLgoKHwoEBAACARIDPgIfGhIgTGlu\
+            ZXMsIDEgdG8gMTAwLgoKQwoEBAACAhIDQAIwGjYgV2hlcmUgc2V0LCBhbiBvcmRlciB3aG9zZSB0b3RhbCBkaWZmZXJzIGlzIHJl\
+            amVjdGVkLgoKQgoEBAACAxIDQgIZGjUgQ2hlY2tzIHRoZSBmb3JtIG9mIHRoZSByZXF1ZXN0LCBhbmQgc3RvcmVzIG5vdGhpbmcu\
+            Cgp7CgIEARIERgBLARpvIFN1Ym1pdE9yZGVyUmVzcG9uc2Ugc2F5cyB0aGF0IHRoZSBvcmRlciBpcyBzdG9yZWQgb24gYSBtYWpv\
+            cml0eSBvZiB0aGUgZGF0YWJhc2UncyBtZW1iZXJzLCBpbiB0aGVpciBqb3VybmFscy4KCjMKBAQBAgASA0gCEhomIFRoZSBvcmRl\
+            ciBhcyBpdCBzdGFuZHMuIE91dHB1dCBvbmx5LgoKWwoEBAECARIDSgIUGk4gVHJ1ZSB3aGVyZSBhbiBlYXJsaWVyIGNhbGwgd2l0\
+            aCB0aGlzIGtleSBoYWQgc3RvcmVkIGl0IGFscmVhZHkuIE91dHB1dCBvbmx5LgoKLQoCBAISBE4AUQEaISBHZXRPcmRlclJlcXVl\
+            c3QgbmFtZXMgYW4gb3JkZXIuCgopCgQEAgIAEgNQAhAaHCBJZCBvZiB0aGUgb3JkZXIuIFJlcXVpcmVkLgoKLwoCBAMSBFQAVwEa\
+            IyBHZXRPcmRlclJlc3BvbnNlIGhvbGRzIHRoZSBvcmRlci4KCiYKBAQDAgASA1YCEhoZIFRoZSBvcmRlci4gT3V0cHV0IG9ubHku\
+            CgpDCgIEBBIEWgBfARo3IFdhaXRPcmRlclJlcXVlc3QgbmFtZXMgYW4gb3JkZXIgYW5kIGhvdyBsb25nIHRvIHdhaXQuCgopCgQE\
+            BAIAEgNcAhAaHCBJZCBvZiB0aGUgb3JkZXIuIFJlcXVpcmVkLgoKYQoEBAQCARIDXgIpGlQgTG9uZ2VzdCB0aW1lIHRvIHdhaXQs\
+            IDAgdG8gNjAgczsgdGhlIGNhbGwncyBvd24gYnVkZ2V0IGJvdW5kcyBpdCB0b28uIFVuc2V0OiAxMCBzLgoKPgoCBAUSBGIAZQEa\
+            MiBXYWl0T3JkZXJSZXNwb25zZSBob2xkcyB0aGUgb3JkZXIsIGZpbmFsIG9yIG5vdC4KCiYKBAQFAgASA2QCEhoZIFRoZSBvcmRl\
+            ci4gT3V0cHV0IG9ubHkuCgowCgIEBhIEaABrARokIENhbmNlbE9yZGVyUmVxdWVzdCBuYW1lcyBhbiBvcmRlci4KCikKBAQGAgAS\
+            A2oCEBocIElkIG9mIHRoZSBvcmRlci4gUmVxdWlyZWQuCgoyCgIEBxIEbgByARomIENhbmNlbE9yZGVyUmVzcG9uc2UgaG9sZHMg\
+            dGhlIG9yZGVyLgoKvgEKBAQHAgASA3ECEhqwASBUaGUgb3JkZXI6IENBTkNFTExFRCwgb3Igc3RpbGwgQUNDRVBURUQgd2hlcmUg\
+            dGhlIGNhbGwncyB0aW1lIHdhcyBvdmVyIGJlZm9yZSBpdCB3YXMgZGVjaWRlZDsgaXQgd2lsbCBiZSBjYW5jZWxsZWQgYWxsIHRo\
+            ZQogc2FtZSwgdW5sZXNzIHRoZSBzZXR0bGVyIHdhcyBxdWlja2VyLiBPdXRwdXQgb25seS4KCj4KAgQIEgV1AIABARoxIExpc3RP\
+            cmRlcnNSZXF1ZXN0IHNheXMgd2hpY2ggb3JkZXJzIGFyZSB3YW50ZWQuCgo+CgQECAIAEgN3AhcaMSBPbmx5IG9yZGVycyBpbiB0\
+            aGlzIHN0YXRlLiBVbnNwZWNpZmllZDogaW4gYW55LgoKZgoEBAgCARIDeQIvGlkgT25seSBvcmRlcnMgYWNjZXB0ZWQgYXQgdGhp\
+            cyB0aW1lIG9yIGxhdGVyLCBhcyBgYWNjZXB0X3RpbWVgIHNob3dzIGl0LiBVbnNldDogbm8gYm91bmQuCgpGCgQECAICEgN7AjAa\
+            OSBPbmx5IG9yZGVycyBhY2NlcHRlZCBiZWZvcmUgdGhpcyB0aW1lLiBVbnNldDogbm8gYm91bmQuCgpoCgQECAIDEgN9AhYaWyBN\
+            b3N0IG9yZGVycyBvbiB0aGUgcGFnZTsgMCBtZWFucyAxMCwgbW9yZSB0aGFuIDEsMDAwIG1lYW5zIDEsMDAwLCBsZXNzIHRoYW4g\
+            MCBpcyByZWZ1c2VkLgoKdAoEBAgCBBIDfwIYGmcgVGhlIG5leHRfcGFnZV90b2tlbiBvZiB0aGUgcGFnZSBiZWZvcmU7IHdpdGgg\
+            dGhlIHNhbWUgc3RhdGUsIHRpbWVzIGFuZCBjYWxsZXIuIEVtcHR5OiB0aGUgZmlyc3QgcGFnZS4KCjAKAgQJEgaDAQCKAQEaIiBM\
+            aXN0T3JkZXJzUmVzcG9uc2UgaG9sZHMgYSBwYWdlLgoK0wIKBAQJAgASBIcBAhwaxAIgVGhlIG9yZGVycywgYnkgdGltZSBvZiBh\
+            Y2NlcHRhbmNlLCBuZXdlc3QgZmlyc3Q7IG9mIHRoZSBzYW1lIHRpbWUsIGluIGEgZml4ZWQgb3JkZXIuIFRoZXJlIG1heSBiZSBm\
+            ZXdlciB0aGFuIGFza2VkIGZvciwgZXZlbiBub25lLAogYmVmb3JlIHRoZSBsYXN0IHBhZ2U6IHdoZXJlIGZldyBvcmRlcnMgYXJl\
+            IGluIHRoZSBzdGF0ZSB0aGF0IGlzIGFza2VkIGZvciwgYW5kIHdoZXJlIHJlc3VsdHMgYXJlIHNwcmVhZCB3aWRlbHkuIE9mIGFu\
+            IG9yZGVyIHRoYXQKIGNhbm5vdCBiZSByZWFkIG9ubHkgaWQgYW5kIGFjY2VwdF90aW1lIGFyZSBzZXQuIE91dHB1dCBvbmx5LgoK\
+            RQoEBAkCARIEiQECHRo3IEZvciB0aGUgbmV4dCBwYWdlOyBlbXB0eSBhZnRlciB0aGUgbGFzdC4gT3V0cHV0IG9ubHkuCgpACgIE\
+            ChIGjQEAkgEBGjIgTGlzdFBhcmtlZE9yZGVyc1JlcXVlc3QgYXNrcyBmb3IgYSBwYWdlIG9mIHRoZW0uCgppCgQECgIAEgSPAQIW\
+            GlsgTW9zdCBvcmRlcnMgb24gdGhlIHBhZ2U7IDAgbWVhbnMgMTAsIG1vcmUgdGhhbiAxLDAwMCBtZWFucyAxLDAwMCwgbGVzcyB0\
+            aGFuIDAgaXMgcmVmdXNlZC4KCmIKBAQKAgESBJEBAhgaVCBUaGUgbmV4dF9wYWdlX3Rva2VuIG9mIHRoZSBwYWdlIGJlZm9yZSwg\
+            b2YgdGhlIHNhbWUgY2FsbGVyLiBFbXB0eTogdGhlIGZpcnN0IHBhZ2UuCgo2CgIECxIGlQEAmgEBGiggTGlzdFBhcmtlZE9yZGVy\
+            c1Jlc3BvbnNlIGhvbGRzIGEgcGFnZS4KCkMKBAQLAgASBJcBAiIaNSBUaGUgb3JkZXJzLCB0aG9zZSBhY2NlcHRlZCBsYXN0IGZp\
+            cnN0LiBPdXRwdXQgb25seS4KCkUKBAQLAgESBJkBAh0aNyBGb3IgdGhlIG5leHQgcGFnZTsgZW1wdHkgYWZ0ZXIgdGhlIGxhc3Qu\
+            IE91dHB1dCBvbmx5LgoKSAoCBAwSBp0BAKQBARo6IFBhcmtlZE9yZGVyIGlzIGFuIG9yZGVyIHRoYXQgY2Fubm90IGJlIGRlY2lk\
+            ZWQsIGFuZCB3aHkuCgpzCgQEDAIAEgSfAQISGmUgVGhlIG9yZGVyOyBpdCBpcyBBQ0NFUFRFRC4gT2Ygb25lIHRoYXQgY2Fubm90\
+            IGJlIHJlYWQgb25seSBpZCBhbmQgYWNjZXB0X3RpbWUgYXJlIHNldC4gT3V0cHV0IG9ubHkuCgpWCgQEDAIBEgShAQIUGkggV2hh\
+            dCB3ZW50IHdyb25nIGF0IGl0cyBsYXN0IHRyeSwgZm9yIHdob2V2ZXIgY2FuIG1lbmQgaXQuIE91dHB1dCBvbmx5LgoKMAoEBAwC\
+            AhIEowECKhoiIFdoZW4gaXQgd2FzIHBhcmtlZC4gT3V0cHV0IG9ubHkuCgpUCgIEDRIGpwEArAEBGkYgUmVxdWV1ZU9yZGVyc1Jl\
+            cXVlc3Qgc2F5cyB3aGljaCBvcmRlcnMgYXJlIHRyaWVkIGFuZXc6IHNvbWUsIG9yIGFsbC4KCj4KBAQNAgASBKkBAhoaMCBJZHMg\
+            b2Ygb3JkZXJzLCAxIHRvIDEsMDAwLCBvciBub25lIHdpdGggYGFsbGAuCgpPCgQEDQIBEgSrAQIPGkEgQWxsIG9yZGVycyBvZiB0\
+            aGUgY2FsbGVyIHRoYXQgYXJlIHBhcmtlZCB3aGVuIHRoZSBjYWxsIGFycml2ZXMuCgo5CgIEDhIGrwEAsgEBGisgUmVxdWV1ZU9y\
+            ZGVyc1Jlc3BvbnNlIHNheXMgd2hhdCB3YXMgZG9uZS4KClEKBAQOAgASBLEBAhsaQyBPcmRlcnMgdGhhdCB3ZXJlIHBhcmtlZCBh\
+            bmQgd2FpdCBpbiB0aGUgcXVldWUgYWdhaW4uIE91dHB1dCBvbmx5LgoKRQoCBQASBrUBALwBARo3IENvbXBsZXRpb25GaWx0ZXIg\
+            c2F5cyB3aGljaCBjb21wbGV0aW9ucyBhIGdyb3VwIGdldHMuCgobCgQFAAIAEgS3AQIkGg0gTWVhbnMgTUlORS4KCjEKBAUAAgES\
+            BLkBAh0aIyBUaG9zZSBvZiB0aGUgY2FsbGVyJ3Mgb3duIG9yZGVycy4KCjAKBAUAAgISBLsBAhwaIiBBbGwsIHdoZXJlIHRoZSBz\
+            ZXJ2ZXIgYWxsb3dzIGl0LgoKLwoCBA8SBr8BAMgBARohIFN1YnNjcmliZVJlcXVlc3QgbmFtZXMgYSBncm91cC4KClkKBAQPAgAS\
+            BMEBAhMaSyBOYW1lIG9mIHRoZSBncm91cDogW2EtejAtOV1bYS16MC05Ll8tXXswLDYzfSwgdGhlIGNhbGxlcidzIG93bi4gUmVx\
+            dWlyZWQuCgpHCgQEDwIBEgTDAQIeGjkgV2hhdCB0aGUgZ3JvdXAgZ2V0cy4gRml4ZWQgYnkgdGhlIGNhbGwgdGhhdCBjcmVhdGVz\
+            IGl0LgoKYgoEBA8CAhIExQECGxpUIFdoZXJlIGEgbmV3IGdyb3VwIHN0YXJ0czogY29tcGxldGlvbnMgYWZ0ZXIgdGhpcyBzZXF1\
+            ZW5jZSBudW1iZXIuIC0xOiBmcm9tIG5vdyBvbi4KCm4KBAQPAgMSBMcBAhgaYCBXaGVyZSBjb21wbGV0aW9ucyB0aGF0IHRoZSBn\
+            cm91cCBoYXMgbm90IGdvdCBhcmUgZXhwaXJlZCwgZ28gb24gYWZ0ZXIgdGhlbSBpbnN0ZWFkIG9mIGZhaWxpbmcuCgo9CgIEEBIG\
+            ywEA1AEBGi8gU3Vic2NyaWJlUmVzcG9uc2UgdGVsbHMgd2hlcmUgdGhlIGV2ZW50cyBhcmUuCgo1CgQEEAIAEgTNAQIWGicgRW5k\
+            cG9pbnQgdG8gY29ubmVjdCBhIFBVTEwgc29ja2V0IHRvLgoKVwoEBBACARIEzwECExpJIFBhc3N3b3JkIG9mIHRoZSBQTEFJTiBs\
+            b2dpbiBvbiB0aGF0IHNvY2tldDsgdGhlIHVzZXIgbmFtZSBpcyBtZW1iZXJfaWQuCgqDAQoEBBACAhIE0QECFxp1IElkIG9mIHRo\
+            aXMgbWVtYmVyc2hpcC4gSXQgZW5kcyB3aXRoIHRoZSBjb25uZWN0aW9uIG9mIHRoZSBQVUxMIHNvY2tldCwgYW5kIHdoZW4gbm8g\
+            QWNrQ29tcGxldGlvbnMgaGFzIGNvbWUgZm9yIDUgcy4KCl0KBAQQAgMSBNMBAhsaTyBFdmVyeXRoaW5nIHVwIHRvIHRoaXMgc2Vx\
+            dWVuY2UgbnVtYmVyIGlzIGFja25vd2xlZGdlZCBhbHJlYWR5LCBieSBhbnkgbWVtYmVyLgoKhQEKAgQREgbXAQDeAQEadyBBY2tD\
+            b21wbGV0aW9uc1JlcXVlc3QgYWNrbm93bGVkZ2VzIGV2ZW50cy4gVG8gYmUgc2VudCBvbmNlIGEgc2Vjb25kLCBhbmQgZW1wdHkg\
+            d2hlcmUgdGhlcmUgaXMgbm90aGluZyB0byBhY2tub3dsZWRnZS4KCiIKBAQRAgASBNkBAhMaFCBOYW1lIG9mIHRoZSBncm91cC4K\
+            CngKBAQRAgESBNsBAhcaaiBUaGUgY2FsbGVyJ3MgcHJlc2VudCBtZW1iZXJzaGlwLiBFdmVudHMgdGhhdCBjYW1lIHRocm91Z2gg\
+            YSBmb3JtZXIgb25lIGFyZSBhY2tub3dsZWRnZWQgdGhyb3VnaCBpdCwgdG9vLgoKeQoEBBECAhIE3QECHxprIFNlcXVlbmNlIG51\
+            bWJlcnMsIGF0IG1vc3QgMTAsMDAwLCBpbiBhbnkgb3JkZXIuIFJlcGVhdGVkIG9uZXMsIGFuZCBzdWNoIHRoYXQgbm9ib2R5IHdh\
+            cyBzZW50LCBkbyBubyBoYXJtLgoKRwoCBBISBuEBAOQBARo5IEFja0NvbXBsZXRpb25zUmVzcG9uc2Ugc2F5cyBob3cgZmFyIHRo\
+            ZSBncm91cCBoYXMgY29tZS4KCmIKBAQSAgASBOMBAhsaVCBFdmVyeXRoaW5nIHVwIHRvIHRoaXMgc2VxdWVuY2UgbnVtYmVyIGlz\
+            IGFja25vd2xlZGdlZCwgYnkgYW55IG1lbWJlci4gT3V0cHV0IG9ubHkuCgpJCgIEExIG5wEA8AEBGjsgTGlzdENvbXBsZXRpb25z\
+            UmVxdWVzdCBhc2tzIGZvciB3aGF0IGNhbWUgYWZ0ZXIgYSBudW1iZXIuCgpHCgQEEwIAEgTpAQIbGjkgQ29tcGxldGlvbnMgd2l0\
+            aCBhIGxhcmdlciBzZXF1ZW5jZSBudW1iZXIgYXJlIHJldHVybmVkLgoKGwoEBBMCARIE6wECHhoNIFdoaWNoIG9uZXMuCgptCgQE\
+            EwICEgTtAQIWGl8gTW9zdCBjb21wbGV0aW9ucyB0byByZXR1cm47IDAgbWVhbnMgMTAwLCBtb3JlIHRoYW4gMSwwMDAgbWVhbnMg\
+            MSwwMDAsIGxlc3MgdGhhbiAwIGlzIHJlZnVzZWQuCgpsCgQEEwIDEgTvAQIYGl4gV2hlcmUgY29tcGxldGlvbnMgYWZ0ZXIgdGhh\
+            dCBudW1iZXIgYXJlIGV4cGlyZWQsIHJldHVybiB0aG9zZSBhZnRlciB0aGVtIGluc3RlYWQgb2YgZmFpbGluZy4KCj4KAgQUEgbz\
+            AQD4AQEaMCBMaXN0Q29tcGxldGlvbnNSZXNwb25zZSByZXR1cm5zIHRoZW0gaW4gb3JkZXIuCgo6CgQEFAIAEgT1AQImGiwgVGhl\
+            IGNvbXBsZXRpb25zLCBieSBzZXF1ZW5jZS4gT3V0cHV0IG9ubHkuCgpZCgQEFAIBEgT3AQIaGksgV2hlcmUgdG8gZ28gb246IHRo\
+            ZSBsYXN0IHNlcXVlbmNlIG51bWJlciB0aGF0IHdhcyBsb29rZWQgYXQuIE91dHB1dCBvbmx5LgpiBnByb3RvMw==
             """),
 ]

@@ -15,10 +15,14 @@ final class Introspection: Sendable {
     private let counters: ServerCounters
     private let version: String
     private let limits: ServerLimits
+    private let gauges: @Sendable () -> [String: Int64]
     private let startTime = WellKnown.Timestamp.now
     private let subject = Mutex<Subject?>(nil)
 
-    init(counters: ServerCounters, version: String, limits: ServerLimits) {
+    init(
+        counters: ServerCounters, version: String, limits: ServerLimits, gauges: @escaping @Sendable () -> [String: Int64]
+    ) {
+        self.gauges = gauges
         self.counters = counters
         self.version = version
         self.limits = limits
@@ -82,6 +86,7 @@ final class Introspection: Sendable {
         response.droppedCounts = counters.dropped.byName
         response.expiredCounts = counters.expired.byName
         response.connectionCounts = counters.connections.byName
+        response.serviceGauges = gauges()
         response.inFlightCount = Int32(clamping: counters.inFlight.count)
         if let subject = subject.withLock({ $0 }) {
             response.serverEpoch = subject.epoch

@@ -14,6 +14,14 @@ struct OrderReader: Sendable {
 
         var isFinal: Bool { result != nil }
         var order: Orders.Order { record.order(result) }
+
+        /// An order with its result, if that is among `results`. Nil where it has one that is gone: results are kept longer than
+        /// orders, so this one is about to go, too.
+        init?(_ record: OrderRecord, _ results: [String: CompletionRecord]) {
+            self.record = record
+            result = results[record.id]
+            if record.settlement != nil && result == nil { return nil }
+        }
     }
 
     /// The orders with these ids that belong to who asks for them, by id.
@@ -23,7 +31,7 @@ struct OrderReader: Sendable {
         let records = try orders.orders(ownedBy: owners, client, before: deadline)
         let results = try settlements.results(of: records, client, before: deadline)
         var found: [String: Found] = [:]
-        for record in records { found[record.id] = Found(record: record, result: results[record.id]) }
+        for record in records { found[record.id] = Found(record, results) }
         return found
     }
 

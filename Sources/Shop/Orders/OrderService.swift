@@ -7,6 +7,7 @@ import RPC
 struct OrderService: Orders.OrderService.Handlers {
     let database: ShopDatabase
     let reader: OrderReader
+    let tokens: TokenSeal
     let submit: SubmitOrders
     let waiters: OrderWaiters
     let notifier: Notifier
@@ -32,6 +33,18 @@ struct OrderService: Orders.OrderService.Handlers {
     /// The settler cancels, as it alone decides; the call waits for it like `waitOrder`.
     var cancelOrder: Handler<Orders.CancelOrderRequest, Orders.CancelOrderResponse> {
         .parked(maxRequestBytes: Limits.maxSmallRequest) { call in cancel(call) }
+    }
+
+    var listOrders: Handler<Orders.ListOrdersRequest, Orders.ListOrdersResponse> {
+        .unary(maxRequestBytes: Limits.maxSmallRequest) { (request, context) throws(RPCError) in try list(request, context) }
+    }
+
+    var listParkedOrders: Handler<Orders.ListParkedOrdersRequest, Orders.ListParkedOrdersResponse> {
+        .unary(maxRequestBytes: Limits.maxSmallRequest) { (request, context) throws(RPCError) in try listParked(request, context) }
+    }
+
+    var requeueOrders: Handler<Orders.RequeueOrdersRequest, Orders.RequeueOrdersResponse> {
+        .unary(maxRequestBytes: Limits.maxRequeueRequest) { (request, context) throws(RPCError) in try requeue(request, context) }
     }
 
     /// One at a time: see `Notifier.join`.

@@ -6,15 +6,18 @@ import RPC
 struct OrderStore: Sendable {
     let database: String
 
-    static let indexes = [
-        // The queue: orders leave it by losing the field `queued`, so it never holds more than what waits. Always the lowest
-        // entry is taken, never what follows a mark: late inserts and steps of the clock would slip under one.
-        Index(
-            queue, keys: Document { $0.append("accepted", 1); $0.append("_id", 1) },
-            partialFilter: Document { $0.append("queued", true) })
-    ]
+    static let indexes = [queue, byIdentity]
 
-    private static let queue = "queue"
+    /// The queue: orders leave it by losing the field `queued`, so it never holds more than what waits, and what is parked (false). Always
+    /// the lowest entry is taken, never what follows a mark: late inserts and steps of the clock would slip under one. The flag is a
+    /// key, as what keys decide MongoDB counts without a look at the documents.
+    static let queue = Index(
+        "queue", keys: Document { $0.append("queued", 1); $0.append("accepted", 1); $0.append("_id", 1) },
+        partialFilter: Document { $0.document("queued") { $0.append("$exists", true) } })
+
+    /// An identity's orders by time. When an order is settled its entry stays as it is.
+    static let byIdentity = Index(
+        "by_identity", keys: Document { $0.append("identity", 1); $0.append("accepted", 1); $0.append("_id", 1) })
 
     /// Inserts new orders in one command, durably. Ids that exist already are among the result's write errors.
     func insert(
@@ -68,6 +71,12 @@ extension OrderStore {
 // MARK: - The settler's side
 
 extension OrderStore {
+    /// Orders that wait to be settled, counted on the index alone.
+    func queuedCount(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64 {
+        try client.collection(CollectionName.orders, in: database)
+            .count(Document { $0.append("queued", true) }, hint: Self.queue.name, timeLimit: deadline.remaining)
+    }
+
     /// What the head of the queue holds: orders, and ids of documents that are no orders.
     struct Head: Sendable {
         var orders: [OrderRecord] = []
@@ -79,7 +88,7 @@ extension OrderStore {
         _ count: Int, from start: BSONDate?, _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> Head {
         let options = FindOptions(
-            sort: Document { $0.append("accepted", 1); $0.append("_id", 1) }, limit: count, hint: Self.queue,
+            sort: Document { $0.append("accepted", 1); $0.append("_id", 1) }, limit: count, hint: Self.queue.name,
             timeLimit: deadline.remaining)
         let collection = client.collection(CollectionName.orders, in: database)
         let filter = Document { filter in
@@ -132,8 +141,8 @@ extension OrderStore {
     /// queued again.
     func park(_ id: String, reason: String, _ session: borrowing Session, before deadline: Deadline) throws(MongoError) {
         let update = Update { update in
-            update.document("$unset") { $0.append("queued", true) }
             update.document("$set") { set in
+                set.append("queued", false)
                 set.document("parked") {
                     $0.append("reason", reason)
                     $0.append("time", BSONDate.now())

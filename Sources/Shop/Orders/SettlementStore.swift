@@ -91,21 +91,27 @@ struct SettlementStore: Sendable {
         return results
     }
 
-    /// Of each settlement only the rows of the orders that are asked for.
+    /// Of each settlement only the rows of the orders that are asked for: each row is compared with the orders of its own settlement.
     private static func rows(of wanted: [Int64: [String]]) -> [Document] {
+        let settlements = wanted.keys.sorted()
         let match = Document { stage in
-            stage.document("$match") { $0.document("_id") { $0.append("$in", wanted.keys.sorted()) } }
+            stage.document("$match") { $0.document("_id") { $0.append("$in", settlements) } }
         }
         let project = Document { stage in
             stage.document("$project") { projection in
                 projection.append("final", 1)
                 projection.document("rows") { rows in
-                    rows.document("$filter") { filter in
-                        filter.append("input", "$rows")
-                        filter.document("cond") { condition in
-                            condition.array("$in") {
-                                $0.append("$$this.order")
-                                $0.document { $0.append("$literal", wanted.values.flatMap { $0 }) }
+                    rows.document("$let") { scope in
+                        scope.document("vars") { $0.document("wanted") { Self.appendOrders(of: wanted, settlements, to: &$0) } }
+                        scope.document("in") { rows in
+                            rows.document("$filter") { filter in
+                                filter.append("input", "$rows")
+                                filter.document("cond") { condition in
+                                    condition.array("$in") {
+                                        $0.append("$$this.order")
+                                        $0.append("$$wanted")
+                                    }
+                                }
                             }
                         }
                     }
@@ -113,6 +119,29 @@ struct SettlementStore: Sendable {
             }
         }
         return [match, project]
+    }
+
+    /// Appends an expression: the orders that are asked for of the settlement at hand.
+    private static func appendOrders(
+        of wanted: [Int64: [String]], _ settlements: [Int64], to expression: inout DocumentBuilder
+    ) {
+        expression.array("$arrayElemAt") { element in
+            element.document { lists in
+                lists.array("$literal") { lists in
+                    for settlement in settlements {
+                        lists.array { list in
+                            for order in wanted[settlement] ?? [] { list.append(order) }
+                        }
+                    }
+                }
+            }
+            element.document { place in
+                place.array("$indexOfArray") { search in
+                    search.document { $0.append("$literal", settlements) }
+                    search.append("$_id")
+                }
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ struct SubmitOrders: Sendable {
 
     let database: ShopDatabase
     let reader: OrderReader
+    let backlog: BacklogWatch
     /// Called when orders were stored: there is something to settle.
     let didAccept: @Sendable () -> Void
 
@@ -25,6 +26,8 @@ struct SubmitOrders: Sendable {
         /// It was there, and reads like this.
         case existing(OrderReader.Found)
         case failed(RPCError)
+        /// It was not there, and too many orders wait for one more.
+        case refused(RPCError)
     }
 
     func callAsFunction(_ calls: [Call]) {
@@ -32,20 +35,32 @@ struct SubmitOrders: Sendable {
         guard !entries.isEmpty else { return }
         // The database gets the same time for every batch, however little one of its calls has left: the runtime answers
         // that one at its deadline.
-        let records = entries.map(\.record)
+        let (records, deadline) = (entries.map(\.record), Deadline.after(Limits.maxQueryTime))
         let isFlawed = Flaw.answersBeforeWriting.isPresent
-        let outcomes = isFlawed ? records.map { _ in .stored } : store(records, before: .after(Limits.maxQueryTime))
-        var stored = false
+        let outcomes: [Outcome]
+        if isFlawed {
+            outcomes = records.map { _ in .stored }
+        } else if let refusal = backlog.refusal {
+            outcomes = find(records, else: refusal, before: deadline)
+        } else {
+            outcomes = store(records, before: deadline)
+        }
+        var (stored, refused) = (0, 0)
         for (entry, outcome) in zip(entries, outcomes) {
             answer(entry, outcome)
-            if case .stored = outcome { stored = true }
+            switch outcome {
+            case .stored: stored += 1
+            case .refused: refused += entry.calls.count
+            case .existing, .failed: break
+            }
         }
         if isFlawed {
             // Time for the answers to leave.
             usleep(100_000)
             _ = store(records, before: .after(Limits.maxQueryTime))
         }
-        if stored { didAccept() }
+        backlog.note(accepted: stored, refused: refused)
+        if stored > 0 { didAccept() }
     }
 
     /// Answers what needs no database, and puts the rest together by order id.
@@ -84,7 +99,7 @@ struct SubmitOrders: Sendable {
     private func answer(_ entry: Entry, _ outcome: Outcome) {
         for (index, (call, fingerprint)) in entry.calls.enumerated() {
             switch outcome {
-            case .failed(let error):
+            case .failed(let error), .refused(let error):
                 call.fail(error)
             case .stored where fingerprint == entry.record.fingerprint:
                 call.reply(Orders.SubmitOrderResponse(order: entry.record.order(nil), replayed: index > 0))
@@ -104,6 +119,19 @@ struct SubmitOrders: Sendable {
 // MARK: - The outcomes of an insert
 
 extension SubmitOrders {
+    /// Instead of an insert: what was accepted before is answered as ever, and nothing new is taken on.
+    private func find(_ records: [OrderRecord], else refusal: RPCError, before deadline: Deadline) -> [Outcome] {
+        do throws(RPCError) {
+            let found = try database.perform(.read, before: deadline) { client throws(MongoError) in
+                let owners = Dictionary(uniqueKeysWithValues: records.map { ($0.id, $0.identity) })
+                return try reader.find(ownedBy: owners, client, before: deadline)
+            }
+            return records.map { record in found[record.id].map { .existing($0) } ?? .refused(refusal) }
+        } catch {
+            return records.map { _ in .failed(error) }
+        }
+    }
+
     private func store(_ records: [OrderRecord], before deadline: Deadline) -> [Outcome] {
         do throws(RPCError) {
             return try database.perform(.write, before: deadline) { client throws(MongoError) in

@@ -1,7 +1,7 @@
 extension Duration {
-    /// A time as people write it: "500ms", "5s", "1.5s", "2m", "1h". Nil where it is none, negative, or longer than a year.
+    /// A time as people write it: "500ms", "5s", "1.5s", "2m", "1h", "30d". Nil where it is none, negative, or longer than a year.
     init?(text: some StringProtocol) {
-        let units: [(suffix: String, seconds: Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]
+        let units: [(suffix: String, seconds: Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400)]
         guard let unit = units.first(where: { text.hasSuffix($0.suffix) }),
             case let number = text.dropLast(unit.suffix.count),
             number.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == ".") }),

@@ -2,6 +2,7 @@ import ArgumentParser
 import EmbeddedMongoDB
 import Logging
 import RPCServer
+import Shop
 
 /// What `serve` takes.
 struct ServeOptions: ParsableArguments {
@@ -35,6 +36,17 @@ struct ServeOptions: ParsableArguments {
         """, valueName: "name"))
     var name: String?
 
+    @Option(help: ArgumentHelp(
+        "How long final orders, their results and keys are kept. [ORDERWIRE_RETENTION, else \(Self.defaultRetention)]", valueName: "time"))
+    var retention: String?
+
+    @Option(help: ArgumentHelp(
+        """
+        Refuse orders while those that wait to be settled would take longer than this, as fast as they are settled now. \
+        [ORDERWIRE_MAX_BACKLOG, else \(Self.defaultMaxBacklog)]
+        """, valueName: "time"))
+    var maxBacklog: String?
+
     @Option(help: ArgumentHelp("Threads that carry out calls. [ORDERWIRE_WORKERS, else 4]", valueName: "n"))
     var workers: String?
 
@@ -44,6 +56,10 @@ struct ServeOptions: ParsableArguments {
 
     static let defaultData = ".orderwire"
     static let defaultEvents = "tcp://127.0.0.1:7401-7655"
+    static let defaultRetention = "30d"
+    static let defaultMaxBacklog = "60s"
+    /// Clients repeat calls for minutes, and must find their first order.
+    private static let retentions = Duration.seconds(3600)...Duration.seconds(366 * 86400)
     private static let workerCounts = 1...64
 
     /// Where the orders are kept.
@@ -57,6 +73,8 @@ struct ServeOptions: ParsableArguments {
         _ = try database
         _ = try eventEndpoints
         _ = try workerCount
+        _ = try retentionTime
+        _ = try longestBacklog
         _ = try level
     }
 
@@ -99,6 +117,23 @@ struct ServeOptions: ParsableArguments {
 
     /// Nil where none is chosen.
     var serverName: String? { Setting.text(name, "ORDERWIRE_NAME") }
+
+    var retentionTime: Duration {
+        get throws {
+            try Setting.value(
+                retention, "--retention", "ORDERWIRE_RETENTION", default: ShopConfiguration.defaultRetention, allowed: "a time of 1h to 366d"
+            ) { text in
+                Duration(text: text).flatMap { Self.retentions.contains($0) ? $0 : nil }
+            }
+        }
+    }
+
+    var longestBacklog: Duration {
+        get throws {
+            try ClientOptions.duration(
+                maxBacklog, "--max-backlog", "ORDERWIRE_MAX_BACKLOG", default: ShopConfiguration.defaultMaxBacklog)
+        }
+    }
 
     var workerCount: Int {
         get throws {

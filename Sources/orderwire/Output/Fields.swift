@@ -68,9 +68,7 @@ extension Field where Item == Orders.Order {
             Field("ORDER", csv: "id") { $0.id },
             Field("KEY", csv: "idempotencyKey") { $0.idempotencyKey },
             Field("STATE", csv: "state") { $0.state.text },
-            Field("LINES", csv: "lines") { order in
-                order.lines.map { "\($0.productId)=\($0.quantity)" }.joined(separator: " ")
-            },
+            Field("LINES", csv: "lines") { $0.linesText },
             Field("TOTAL", csv: nil) { $0.total?.text ?? "" },
             Field(nil, csv: "total") { $0.total?.decimal ?? "" },
             Field(nil, csv: "currency") { $0.total?.currencyCode ?? "" },
@@ -81,6 +79,24 @@ extension Field where Item == Orders.Order {
             Field("SEQUENCE", csv: "sequence") { $0.sequence > 0 ? String($0.sequence) : "" },
         ]
     }
+}
+
+extension Field where Item == Orders.ParkedOrder {
+    static var parkedOrder: [Field] {
+        [
+            Field("ORDER", csv: "id") { $0.order?.id ?? "" },
+            Field("KEY", csv: "idempotencyKey") { $0.order?.idempotencyKey ?? "" },
+            Field("LINES", csv: "lines") { $0.order?.linesText ?? "" },
+            Field("REASON", csv: "reason", isElastic: true) { $0.reason },
+            Field("ACCEPTED", csv: "acceptTime") { $0.order?.acceptTime?.text ?? "" },
+            Field("PARKED", csv: "parkTime") { $0.parkTime?.text ?? "" },
+        ]
+    }
+}
+
+extension Orders.Order {
+    /// As in "chinook-1=2 chinook-7=1".
+    fileprivate var linesText: String { lines.map { "\($0.productId)=\($0.quantity)" }.joined(separator: " ") }
 }
 
 extension Field where Item == Orders.Completion {

@@ -24,9 +24,10 @@ final class ShopServer {
         return timeouts
     }
 
-    /// Threads that use the database beside the workers: the shop's settler, notifier and waiters, the server's reserved worker, and
+    /// Threads that use the database beside the workers: the shop's settler, notifier and waiters, what watches the
+    /// backlog and what forgets, the server's reserved worker, and
     /// one in reserve.
-    private static let otherThreads = 4 + ServerConfiguration.reservedWorkers
+    private static let otherThreads = 6 + ServerConfiguration.reservedWorkers
 
     /// The end takes 10 s at most, of which the shop's threads may need 3 before, where the database stands still.
     private static let drainTimeout = Duration.seconds(5)
@@ -63,8 +64,11 @@ final class ShopServer {
             background = try ClientPool(uri: uri, appName: "orderwire-start", size: 1, timeouts: Self.startTimeouts)
             let shop = try Shop.start(
                 calls: ClientPool(uri: uri, appName: "orderwire", size: workers + Self.otherThreads, timeouts: .calls),
-                background: background, publisher: publisher,
-                configuration: .init(serverName: options.serverName ?? "\(Self.hostName) \(home)"), logger: logger)
+                background: background, publisher: publisher, configuration: .init(
+                    serverName: options.serverName ?? "\(Self.hostName) \(home)", retention: try options.retentionTime,
+                    maxBacklog: try options.longestBacklog),
+                logger: logger)
+            configuration.gauges = { shop.gauges }
             started = shop
             self.shop = shop
             server = try Server(configuration: configuration, services: shop.services, logger: logger)

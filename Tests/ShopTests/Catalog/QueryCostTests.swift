@@ -6,23 +6,6 @@ import Testing
 
 @testable import Shop
 
-/// What the profiler says about one query of products.
-private struct Cost {
-    var keys: Int64
-    var documents: Int64
-    /// The whole plan, as text.
-    var plan: String
-}
-
-extension [Cost] {
-    fileprivate var keys: Int64 { reduce(0) { $0 + $1.keys } }
-    fileprivate var documents: Int64 { reduce(0) { $0 + $1.documents } }
-    /// Whether nothing was scanned or sorted in memory.
-    fileprivate var areServedByIndex: Bool {
-        !contains { cost in ["COLLSCAN", "\"SORT\"", "SORT_KEY_GENERATOR"].contains { cost.plan.contains($0) } }
-    }
-}
-
 /// Asks MongoDB's own profiler what each page took.
 @Suite("What pages cost", .serialized)
 struct QueryCostTests {
@@ -136,34 +119,7 @@ struct QueryCostTests {
         }
     }
 
-    /// Runs `query`, and returns what came of it beside what the profiler says about each query of products that it made.
-    private func costs<Response>(of shop: RunningShop, _ query: () async throws -> Response) async throws -> (Response, [Cost]) {
-        try profile(shop, level: 2)
-        let response = try await query()
-        try profile(shop, level: 0)
-        let costs = try shop.inDatabase { client throws(MongoError) in
-            let profiles = client.collection("system.profile", in: shop.database)
-            var costs: [Cost] = []
-            var cursor = try profiles.find(Document { filter in
-                filter.append("ns", "\(shop.database).\(CollectionName.products)")
-                filter.document("op") { $0.append("$in", ["query", "command"]) }
-            })
-            while let row = try cursor.next() {
-                // Of a command that only counts, a summary is all that is said.
-                let plan = if let plan = row.find("execStats")?.document { Document(copying: plan).description } else { try row.string("planSummary") }
-                costs.append(Cost(keys: try row.int64("keysExamined"), documents: try row.int64("docsExamined"), plan: plan))
-            }
-            return costs
-        }
-        _ = try shop.inDatabase { client throws(MongoError) in
-            try client.runCommand(Document { $0.append("drop", "system.profile") }, in: shop.database)
-        }
-        return (response, costs)
-    }
-
-    private func profile(_ shop: RunningShop, level: Int) throws {
-        _ = try shop.inDatabase { client throws(MongoError) in
-            try client.runCommand(Document { $0.append("profile", level) }, in: shop.database)
-        }
+    private func costs<Response>(of shop: RunningShop, _ query: () async throws -> Response) async throws -> (Response, [QueryCost]) {
+        try await shop.costs(in: CollectionName.products, query)
     }
 }

@@ -110,7 +110,7 @@ extension ShopContents.Order {
         }
         self.init(
             id: try row.string("_id"), identity: try row.string("identity"), key: try row.string("key"), lines: lines,
-            state: try row.int64("state"), settlement: row.find("settlement")?.int64, isQueued: row.contains("queued"),
+            state: try row.int64("state"), settlement: row.find("settlement")?.int64, isQueued: row.find("queued")?.bool == true,
             isParked: row.contains("parked"))
     }
 }

@@ -367,6 +367,321 @@ void   orderwire__orders__v1__cancel_order_response__free_unpacked
   assert(message->base.descriptor == &orderwire__orders__v1__cancel_order_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   orderwire__orders__v1__list_orders_request__init
+                     (Orderwire__Orders__V1__ListOrdersRequest         *message)
+{
+  static const Orderwire__Orders__V1__ListOrdersRequest init_value = ORDERWIRE__ORDERS__V1__LIST_ORDERS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t orderwire__orders__v1__list_orders_request__get_packed_size
+                     (const Orderwire__Orders__V1__ListOrdersRequest *message)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_orders_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__orders__v1__list_orders_request__pack
+                     (const Orderwire__Orders__V1__ListOrdersRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_orders_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__orders__v1__list_orders_request__pack_to_buffer
+                     (const Orderwire__Orders__V1__ListOrdersRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_orders_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Orders__V1__ListOrdersRequest *
+       orderwire__orders__v1__list_orders_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Orders__V1__ListOrdersRequest *)
+     protobuf_c_message_unpack (&orderwire__orders__v1__list_orders_request__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__orders__v1__list_orders_request__free_unpacked
+                     (Orderwire__Orders__V1__ListOrdersRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__orders__v1__list_orders_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__orders__v1__list_orders_response__init
+                     (Orderwire__Orders__V1__ListOrdersResponse         *message)
+{
+  static const Orderwire__Orders__V1__ListOrdersResponse init_value = ORDERWIRE__ORDERS__V1__LIST_ORDERS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t orderwire__orders__v1__list_orders_response__get_packed_size
+                     (const Orderwire__Orders__V1__ListOrdersResponse *message)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_orders_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__orders__v1__list_orders_response__pack
+                     (const Orderwire__Orders__V1__ListOrdersResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_orders_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__orders__v1__list_orders_response__pack_to_buffer
+                     (const Orderwire__Orders__V1__ListOrdersResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_orders_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Orders__V1__ListOrdersResponse *
+       orderwire__orders__v1__list_orders_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Orders__V1__ListOrdersResponse *)
+     protobuf_c_message_unpack (&orderwire__orders__v1__list_orders_response__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__orders__v1__list_orders_response__free_unpacked
+                     (Orderwire__Orders__V1__ListOrdersResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__orders__v1__list_orders_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__orders__v1__list_parked_orders_request__init
+                     (Orderwire__Orders__V1__ListParkedOrdersRequest         *message)
+{
+  static const Orderwire__Orders__V1__ListParkedOrdersRequest init_value = ORDERWIRE__ORDERS__V1__LIST_PARKED_ORDERS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t orderwire__orders__v1__list_parked_orders_request__get_packed_size
+                     (const Orderwire__Orders__V1__ListParkedOrdersRequest *message)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_parked_orders_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__orders__v1__list_parked_orders_request__pack
+                     (const Orderwire__Orders__V1__ListParkedOrdersRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_parked_orders_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__orders__v1__list_parked_orders_request__pack_to_buffer
+                     (const Orderwire__Orders__V1__ListParkedOrdersRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_parked_orders_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Orders__V1__ListParkedOrdersRequest *
+       orderwire__orders__v1__list_parked_orders_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Orders__V1__ListParkedOrdersRequest *)
+     protobuf_c_message_unpack (&orderwire__orders__v1__list_parked_orders_request__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__orders__v1__list_parked_orders_request__free_unpacked
+                     (Orderwire__Orders__V1__ListParkedOrdersRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__orders__v1__list_parked_orders_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__orders__v1__list_parked_orders_response__init
+                     (Orderwire__Orders__V1__ListParkedOrdersResponse         *message)
+{
+  static const Orderwire__Orders__V1__ListParkedOrdersResponse init_value = ORDERWIRE__ORDERS__V1__LIST_PARKED_ORDERS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t orderwire__orders__v1__list_parked_orders_response__get_packed_size
+                     (const Orderwire__Orders__V1__ListParkedOrdersResponse *message)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_parked_orders_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__orders__v1__list_parked_orders_response__pack
+                     (const Orderwire__Orders__V1__ListParkedOrdersResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_parked_orders_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__orders__v1__list_parked_orders_response__pack_to_buffer
+                     (const Orderwire__Orders__V1__ListParkedOrdersResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__list_parked_orders_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Orders__V1__ListParkedOrdersResponse *
+       orderwire__orders__v1__list_parked_orders_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Orders__V1__ListParkedOrdersResponse *)
+     protobuf_c_message_unpack (&orderwire__orders__v1__list_parked_orders_response__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__orders__v1__list_parked_orders_response__free_unpacked
+                     (Orderwire__Orders__V1__ListParkedOrdersResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__orders__v1__list_parked_orders_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__orders__v1__parked_order__init
+                     (Orderwire__Orders__V1__ParkedOrder         *message)
+{
+  static const Orderwire__Orders__V1__ParkedOrder init_value = ORDERWIRE__ORDERS__V1__PARKED_ORDER__INIT;
+  *message = init_value;
+}
+size_t orderwire__orders__v1__parked_order__get_packed_size
+                     (const Orderwire__Orders__V1__ParkedOrder *message)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__parked_order__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__orders__v1__parked_order__pack
+                     (const Orderwire__Orders__V1__ParkedOrder *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__parked_order__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__orders__v1__parked_order__pack_to_buffer
+                     (const Orderwire__Orders__V1__ParkedOrder *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__parked_order__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Orders__V1__ParkedOrder *
+       orderwire__orders__v1__parked_order__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Orders__V1__ParkedOrder *)
+     protobuf_c_message_unpack (&orderwire__orders__v1__parked_order__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__orders__v1__parked_order__free_unpacked
+                     (Orderwire__Orders__V1__ParkedOrder *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__orders__v1__parked_order__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__orders__v1__requeue_orders_request__init
+                     (Orderwire__Orders__V1__RequeueOrdersRequest         *message)
+{
+  static const Orderwire__Orders__V1__RequeueOrdersRequest init_value = ORDERWIRE__ORDERS__V1__REQUEUE_ORDERS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t orderwire__orders__v1__requeue_orders_request__get_packed_size
+                     (const Orderwire__Orders__V1__RequeueOrdersRequest *message)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__requeue_orders_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__orders__v1__requeue_orders_request__pack
+                     (const Orderwire__Orders__V1__RequeueOrdersRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__requeue_orders_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__orders__v1__requeue_orders_request__pack_to_buffer
+                     (const Orderwire__Orders__V1__RequeueOrdersRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__requeue_orders_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Orders__V1__RequeueOrdersRequest *
+       orderwire__orders__v1__requeue_orders_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Orders__V1__RequeueOrdersRequest *)
+     protobuf_c_message_unpack (&orderwire__orders__v1__requeue_orders_request__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__orders__v1__requeue_orders_request__free_unpacked
+                     (Orderwire__Orders__V1__RequeueOrdersRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__orders__v1__requeue_orders_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   orderwire__orders__v1__requeue_orders_response__init
+                     (Orderwire__Orders__V1__RequeueOrdersResponse         *message)
+{
+  static const Orderwire__Orders__V1__RequeueOrdersResponse init_value = ORDERWIRE__ORDERS__V1__REQUEUE_ORDERS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t orderwire__orders__v1__requeue_orders_response__get_packed_size
+                     (const Orderwire__Orders__V1__RequeueOrdersResponse *message)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__requeue_orders_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t orderwire__orders__v1__requeue_orders_response__pack
+                     (const Orderwire__Orders__V1__RequeueOrdersResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__requeue_orders_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t orderwire__orders__v1__requeue_orders_response__pack_to_buffer
+                     (const Orderwire__Orders__V1__RequeueOrdersResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &orderwire__orders__v1__requeue_orders_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Orderwire__Orders__V1__RequeueOrdersResponse *
+       orderwire__orders__v1__requeue_orders_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Orderwire__Orders__V1__RequeueOrdersResponse *)
+     protobuf_c_message_unpack (&orderwire__orders__v1__requeue_orders_response__descriptor,
+                                allocator, len, data);
+}
+void   orderwire__orders__v1__requeue_orders_response__free_unpacked
+                     (Orderwire__Orders__V1__RequeueOrdersResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &orderwire__orders__v1__requeue_orders_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   orderwire__orders__v1__subscribe_request__init
                      (Orderwire__Orders__V1__SubscribeRequest         *message)
 {
@@ -1006,6 +1321,402 @@ const ProtobufCMessageDescriptor orderwire__orders__v1__cancel_order_response__d
   (ProtobufCMessageInit) orderwire__orders__v1__cancel_order_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor orderwire__orders__v1__list_orders_request__field_descriptors[5] =
+{
+  {
+    "state",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ListOrdersRequest, state),
+    &orderwire__orders__v1__order_state__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "accepted_after",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ListOrdersRequest, accepted_after),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "accepted_before",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ListOrdersRequest, accepted_before),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ListOrdersRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ListOrdersRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__orders__v1__list_orders_request__field_indices_by_name[] = {
+  1,   /* field[1] = accepted_after */
+  2,   /* field[2] = accepted_before */
+  3,   /* field[3] = page_size */
+  4,   /* field[4] = page_token */
+  0,   /* field[0] = state */
+};
+static const ProtobufCIntRange orderwire__orders__v1__list_orders_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor orderwire__orders__v1__list_orders_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.orders.v1.ListOrdersRequest",
+  "ListOrdersRequest",
+  "Orderwire__Orders__V1__ListOrdersRequest",
+  "orderwire.orders.v1",
+  sizeof(Orderwire__Orders__V1__ListOrdersRequest),
+  5,
+  orderwire__orders__v1__list_orders_request__field_descriptors,
+  orderwire__orders__v1__list_orders_request__field_indices_by_name,
+  1,  orderwire__orders__v1__list_orders_request__number_ranges,
+  (ProtobufCMessageInit) orderwire__orders__v1__list_orders_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__orders__v1__list_orders_response__field_descriptors[2] =
+{
+  {
+    "orders",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Orderwire__Orders__V1__ListOrdersResponse, n_orders),
+    offsetof(Orderwire__Orders__V1__ListOrdersResponse, orders),
+    &orderwire__orders__v1__order__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ListOrdersResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__orders__v1__list_orders_response__field_indices_by_name[] = {
+  1,   /* field[1] = next_page_token */
+  0,   /* field[0] = orders */
+};
+static const ProtobufCIntRange orderwire__orders__v1__list_orders_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor orderwire__orders__v1__list_orders_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.orders.v1.ListOrdersResponse",
+  "ListOrdersResponse",
+  "Orderwire__Orders__V1__ListOrdersResponse",
+  "orderwire.orders.v1",
+  sizeof(Orderwire__Orders__V1__ListOrdersResponse),
+  2,
+  orderwire__orders__v1__list_orders_response__field_descriptors,
+  orderwire__orders__v1__list_orders_response__field_indices_by_name,
+  1,  orderwire__orders__v1__list_orders_response__number_ranges,
+  (ProtobufCMessageInit) orderwire__orders__v1__list_orders_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__orders__v1__list_parked_orders_request__field_descriptors[2] =
+{
+  {
+    "page_size",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ListParkedOrdersRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ListParkedOrdersRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__orders__v1__list_parked_orders_request__field_indices_by_name[] = {
+  0,   /* field[0] = page_size */
+  1,   /* field[1] = page_token */
+};
+static const ProtobufCIntRange orderwire__orders__v1__list_parked_orders_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor orderwire__orders__v1__list_parked_orders_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.orders.v1.ListParkedOrdersRequest",
+  "ListParkedOrdersRequest",
+  "Orderwire__Orders__V1__ListParkedOrdersRequest",
+  "orderwire.orders.v1",
+  sizeof(Orderwire__Orders__V1__ListParkedOrdersRequest),
+  2,
+  orderwire__orders__v1__list_parked_orders_request__field_descriptors,
+  orderwire__orders__v1__list_parked_orders_request__field_indices_by_name,
+  1,  orderwire__orders__v1__list_parked_orders_request__number_ranges,
+  (ProtobufCMessageInit) orderwire__orders__v1__list_parked_orders_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__orders__v1__list_parked_orders_response__field_descriptors[2] =
+{
+  {
+    "orders",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Orderwire__Orders__V1__ListParkedOrdersResponse, n_orders),
+    offsetof(Orderwire__Orders__V1__ListParkedOrdersResponse, orders),
+    &orderwire__orders__v1__parked_order__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ListParkedOrdersResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__orders__v1__list_parked_orders_response__field_indices_by_name[] = {
+  1,   /* field[1] = next_page_token */
+  0,   /* field[0] = orders */
+};
+static const ProtobufCIntRange orderwire__orders__v1__list_parked_orders_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor orderwire__orders__v1__list_parked_orders_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.orders.v1.ListParkedOrdersResponse",
+  "ListParkedOrdersResponse",
+  "Orderwire__Orders__V1__ListParkedOrdersResponse",
+  "orderwire.orders.v1",
+  sizeof(Orderwire__Orders__V1__ListParkedOrdersResponse),
+  2,
+  orderwire__orders__v1__list_parked_orders_response__field_descriptors,
+  orderwire__orders__v1__list_parked_orders_response__field_indices_by_name,
+  1,  orderwire__orders__v1__list_parked_orders_response__number_ranges,
+  (ProtobufCMessageInit) orderwire__orders__v1__list_parked_orders_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__orders__v1__parked_order__field_descriptors[3] =
+{
+  {
+    "order",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ParkedOrder, order),
+    &orderwire__orders__v1__order__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ParkedOrder, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "park_time",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__ParkedOrder, park_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__orders__v1__parked_order__field_indices_by_name[] = {
+  0,   /* field[0] = order */
+  2,   /* field[2] = park_time */
+  1,   /* field[1] = reason */
+};
+static const ProtobufCIntRange orderwire__orders__v1__parked_order__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor orderwire__orders__v1__parked_order__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.orders.v1.ParkedOrder",
+  "ParkedOrder",
+  "Orderwire__Orders__V1__ParkedOrder",
+  "orderwire.orders.v1",
+  sizeof(Orderwire__Orders__V1__ParkedOrder),
+  3,
+  orderwire__orders__v1__parked_order__field_descriptors,
+  orderwire__orders__v1__parked_order__field_indices_by_name,
+  1,  orderwire__orders__v1__parked_order__number_ranges,
+  (ProtobufCMessageInit) orderwire__orders__v1__parked_order__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__orders__v1__requeue_orders_request__field_descriptors[2] =
+{
+  {
+    "ids",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Orderwire__Orders__V1__RequeueOrdersRequest, n_ids),
+    offsetof(Orderwire__Orders__V1__RequeueOrdersRequest, ids),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "all",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__RequeueOrdersRequest, all),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__orders__v1__requeue_orders_request__field_indices_by_name[] = {
+  1,   /* field[1] = all */
+  0,   /* field[0] = ids */
+};
+static const ProtobufCIntRange orderwire__orders__v1__requeue_orders_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor orderwire__orders__v1__requeue_orders_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.orders.v1.RequeueOrdersRequest",
+  "RequeueOrdersRequest",
+  "Orderwire__Orders__V1__RequeueOrdersRequest",
+  "orderwire.orders.v1",
+  sizeof(Orderwire__Orders__V1__RequeueOrdersRequest),
+  2,
+  orderwire__orders__v1__requeue_orders_request__field_descriptors,
+  orderwire__orders__v1__requeue_orders_request__field_indices_by_name,
+  1,  orderwire__orders__v1__requeue_orders_request__number_ranges,
+  (ProtobufCMessageInit) orderwire__orders__v1__requeue_orders_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__orders__v1__requeue_orders_response__field_descriptors[1] =
+{
+  {
+    "requeued_count",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Orders__V1__RequeueOrdersResponse, requeued_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__orders__v1__requeue_orders_response__field_indices_by_name[] = {
+  0,   /* field[0] = requeued_count */
+};
+static const ProtobufCIntRange orderwire__orders__v1__requeue_orders_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor orderwire__orders__v1__requeue_orders_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.orders.v1.RequeueOrdersResponse",
+  "RequeueOrdersResponse",
+  "Orderwire__Orders__V1__RequeueOrdersResponse",
+  "orderwire.orders.v1",
+  sizeof(Orderwire__Orders__V1__RequeueOrdersResponse),
+  1,
+  orderwire__orders__v1__requeue_orders_response__field_descriptors,
+  orderwire__orders__v1__requeue_orders_response__field_indices_by_name,
+  1,  orderwire__orders__v1__requeue_orders_response__number_ranges,
+  (ProtobufCMessageInit) orderwire__orders__v1__requeue_orders_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor orderwire__orders__v1__subscribe_request__field_descriptors[4] =
 {
   {
@@ -1420,23 +2131,29 @@ const ProtobufCEnumDescriptor orderwire__orders__v1__completion_filter__descript
   orderwire__orders__v1__completion_filter__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor orderwire__orders__v1__order_service__method_descriptors[7] =
+static const ProtobufCMethodDescriptor orderwire__orders__v1__order_service__method_descriptors[10] =
 {
   { "SubmitOrder", &orderwire__orders__v1__submit_order_request__descriptor, &orderwire__orders__v1__submit_order_response__descriptor },
   { "GetOrder", &orderwire__orders__v1__get_order_request__descriptor, &orderwire__orders__v1__get_order_response__descriptor },
   { "WaitOrder", &orderwire__orders__v1__wait_order_request__descriptor, &orderwire__orders__v1__wait_order_response__descriptor },
   { "CancelOrder", &orderwire__orders__v1__cancel_order_request__descriptor, &orderwire__orders__v1__cancel_order_response__descriptor },
+  { "ListOrders", &orderwire__orders__v1__list_orders_request__descriptor, &orderwire__orders__v1__list_orders_response__descriptor },
+  { "ListParkedOrders", &orderwire__orders__v1__list_parked_orders_request__descriptor, &orderwire__orders__v1__list_parked_orders_response__descriptor },
+  { "RequeueOrders", &orderwire__orders__v1__requeue_orders_request__descriptor, &orderwire__orders__v1__requeue_orders_response__descriptor },
   { "Subscribe", &orderwire__orders__v1__subscribe_request__descriptor, &orderwire__orders__v1__subscribe_response__descriptor },
   { "AckCompletions", &orderwire__orders__v1__ack_completions_request__descriptor, &orderwire__orders__v1__ack_completions_response__descriptor },
   { "ListCompletions", &orderwire__orders__v1__list_completions_request__descriptor, &orderwire__orders__v1__list_completions_response__descriptor },
 };
 const unsigned orderwire__orders__v1__order_service__method_indices_by_name[] = {
-  5,        /* AckCompletions */
+  8,        /* AckCompletions */
   3,        /* CancelOrder */
   1,        /* GetOrder */
-  6,        /* ListCompletions */
+  9,        /* ListCompletions */
+  4,        /* ListOrders */
+  5,        /* ListParkedOrders */
+  6,        /* RequeueOrders */
   0,        /* SubmitOrder */
-  4,        /* Subscribe */
+  7,        /* Subscribe */
   2         /* WaitOrder */
 };
 const ProtobufCServiceDescriptor orderwire__orders__v1__order_service__descriptor =
@@ -1446,7 +2163,7 @@ const ProtobufCServiceDescriptor orderwire__orders__v1__order_service__descripto
   "OrderService",
   "Orderwire__Orders__V1__OrderService",
   "orderwire.orders.v1",
-  7,
+  10,
   orderwire__orders__v1__order_service__method_descriptors,
   orderwire__orders__v1__order_service__method_indices_by_name
 };
@@ -1482,13 +2199,37 @@ void orderwire__orders__v1__order_service__cancel_order(ProtobufCService *servic
   assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
   service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void orderwire__orders__v1__order_service__list_orders(ProtobufCService *service,
+                                                       const Orderwire__Orders__V1__ListOrdersRequest *input,
+                                                       Orderwire__Orders__V1__ListOrdersResponse_Closure closure,
+                                                       void *closure_data)
+{
+  assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void orderwire__orders__v1__order_service__list_parked_orders(ProtobufCService *service,
+                                                              const Orderwire__Orders__V1__ListParkedOrdersRequest *input,
+                                                              Orderwire__Orders__V1__ListParkedOrdersResponse_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void orderwire__orders__v1__order_service__requeue_orders(ProtobufCService *service,
+                                                          const Orderwire__Orders__V1__RequeueOrdersRequest *input,
+                                                          Orderwire__Orders__V1__RequeueOrdersResponse_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void orderwire__orders__v1__order_service__subscribe(ProtobufCService *service,
                                                      const Orderwire__Orders__V1__SubscribeRequest *input,
                                                      Orderwire__Orders__V1__SubscribeResponse_Closure closure,
                                                      void *closure_data)
 {
   assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
-  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void orderwire__orders__v1__order_service__ack_completions(ProtobufCService *service,
                                                            const Orderwire__Orders__V1__AckCompletionsRequest *input,
@@ -1496,7 +2237,7 @@ void orderwire__orders__v1__order_service__ack_completions(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void orderwire__orders__v1__order_service__list_completions(ProtobufCService *service,
                                                             const Orderwire__Orders__V1__ListCompletionsRequest *input,
@@ -1504,7 +2245,7 @@ void orderwire__orders__v1__order_service__list_completions(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &orderwire__orders__v1__order_service__descriptor);
-  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void orderwire__orders__v1__order_service__init (Orderwire__Orders__V1__OrderService_Service *service,
                                                  Orderwire__Orders__V1__OrderService_ServiceDestroy destroy)

@@ -15,6 +15,7 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 #include "google/protobuf/duration.pb-c.h"
+#include "google/protobuf/timestamp.pb-c.h"
 #include "orderwire/catalog/v1/money.pb-c.h"
 #include "orderwire/orders/v1/order.pb-c.h"
 
@@ -26,6 +27,13 @@ typedef struct Orderwire__Orders__V1__WaitOrderRequest Orderwire__Orders__V1__Wa
 typedef struct Orderwire__Orders__V1__WaitOrderResponse Orderwire__Orders__V1__WaitOrderResponse;
 typedef struct Orderwire__Orders__V1__CancelOrderRequest Orderwire__Orders__V1__CancelOrderRequest;
 typedef struct Orderwire__Orders__V1__CancelOrderResponse Orderwire__Orders__V1__CancelOrderResponse;
+typedef struct Orderwire__Orders__V1__ListOrdersRequest Orderwire__Orders__V1__ListOrdersRequest;
+typedef struct Orderwire__Orders__V1__ListOrdersResponse Orderwire__Orders__V1__ListOrdersResponse;
+typedef struct Orderwire__Orders__V1__ListParkedOrdersRequest Orderwire__Orders__V1__ListParkedOrdersRequest;
+typedef struct Orderwire__Orders__V1__ListParkedOrdersResponse Orderwire__Orders__V1__ListParkedOrdersResponse;
+typedef struct Orderwire__Orders__V1__ParkedOrder Orderwire__Orders__V1__ParkedOrder;
+typedef struct Orderwire__Orders__V1__RequeueOrdersRequest Orderwire__Orders__V1__RequeueOrdersRequest;
+typedef struct Orderwire__Orders__V1__RequeueOrdersResponse Orderwire__Orders__V1__RequeueOrdersResponse;
 typedef struct Orderwire__Orders__V1__SubscribeRequest Orderwire__Orders__V1__SubscribeRequest;
 typedef struct Orderwire__Orders__V1__SubscribeResponse Orderwire__Orders__V1__SubscribeResponse;
 typedef struct Orderwire__Orders__V1__AckCompletionsRequest Orderwire__Orders__V1__AckCompletionsRequest;
@@ -205,6 +213,163 @@ struct  Orderwire__Orders__V1__CancelOrderResponse
 #define ORDERWIRE__ORDERS__V1__CANCEL_ORDER_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__cancel_order_response__descriptor) \
     , NULL }
+
+
+/*
+ * ListOrdersRequest says which orders are wanted.
+ */
+struct  Orderwire__Orders__V1__ListOrdersRequest
+{
+  ProtobufCMessage base;
+  /*
+   * Only orders in this state. Unspecified: in any.
+   */
+  Orderwire__Orders__V1__OrderState state;
+  /*
+   * Only orders accepted at this time or later, as `accept_time` shows it. Unset: no bound.
+   */
+  Google__Protobuf__Timestamp *accepted_after;
+  /*
+   * Only orders accepted before this time. Unset: no bound.
+   */
+  Google__Protobuf__Timestamp *accepted_before;
+  /*
+   * Most orders on the page; 0 means 10, more than 1,000 means 1,000, less than 0 is refused.
+   */
+  int32_t page_size;
+  /*
+   * The next_page_token of the page before; with the same state, times and caller. Empty: the first page.
+   */
+  char *page_token;
+};
+#define ORDERWIRE__ORDERS__V1__LIST_ORDERS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__list_orders_request__descriptor) \
+    , ORDERWIRE__ORDERS__V1__ORDER_STATE__ORDER_STATE_UNSPECIFIED, NULL, NULL, 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * ListOrdersResponse holds a page.
+ */
+struct  Orderwire__Orders__V1__ListOrdersResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The orders, by time of acceptance, newest first; of the same time, in a fixed order. There may be fewer than asked for, even none,
+   * before the last page: where few orders are in the state that is asked for, and where results are spread widely. Of an order that
+   * cannot be read only id and accept_time are set. Output only.
+   */
+  size_t n_orders;
+  Orderwire__Orders__V1__Order **orders;
+  /*
+   * For the next page; empty after the last. Output only.
+   */
+  char *next_page_token;
+};
+#define ORDERWIRE__ORDERS__V1__LIST_ORDERS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__list_orders_response__descriptor) \
+    , 0,NULL, (char *)protobuf_c_empty_string }
+
+
+/*
+ * ListParkedOrdersRequest asks for a page of them.
+ */
+struct  Orderwire__Orders__V1__ListParkedOrdersRequest
+{
+  ProtobufCMessage base;
+  /*
+   * Most orders on the page; 0 means 10, more than 1,000 means 1,000, less than 0 is refused.
+   */
+  int32_t page_size;
+  /*
+   * The next_page_token of the page before, of the same caller. Empty: the first page.
+   */
+  char *page_token;
+};
+#define ORDERWIRE__ORDERS__V1__LIST_PARKED_ORDERS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__list_parked_orders_request__descriptor) \
+    , 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * ListParkedOrdersResponse holds a page.
+ */
+struct  Orderwire__Orders__V1__ListParkedOrdersResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The orders, those accepted last first. Output only.
+   */
+  size_t n_orders;
+  Orderwire__Orders__V1__ParkedOrder **orders;
+  /*
+   * For the next page; empty after the last. Output only.
+   */
+  char *next_page_token;
+};
+#define ORDERWIRE__ORDERS__V1__LIST_PARKED_ORDERS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__list_parked_orders_response__descriptor) \
+    , 0,NULL, (char *)protobuf_c_empty_string }
+
+
+/*
+ * ParkedOrder is an order that cannot be decided, and why.
+ */
+struct  Orderwire__Orders__V1__ParkedOrder
+{
+  ProtobufCMessage base;
+  /*
+   * The order; it is ACCEPTED. Of one that cannot be read only id and accept_time are set. Output only.
+   */
+  Orderwire__Orders__V1__Order *order;
+  /*
+   * What went wrong at its last try, for whoever can mend it. Output only.
+   */
+  char *reason;
+  /*
+   * When it was parked. Output only.
+   */
+  Google__Protobuf__Timestamp *park_time;
+};
+#define ORDERWIRE__ORDERS__V1__PARKED_ORDER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__parked_order__descriptor) \
+    , NULL, (char *)protobuf_c_empty_string, NULL }
+
+
+/*
+ * RequeueOrdersRequest says which orders are tried anew: some, or all.
+ */
+struct  Orderwire__Orders__V1__RequeueOrdersRequest
+{
+  ProtobufCMessage base;
+  /*
+   * Ids of orders, 1 to 1,000, or none with `all`.
+   */
+  size_t n_ids;
+  char **ids;
+  /*
+   * All orders of the caller that are parked when the call arrives.
+   */
+  protobuf_c_boolean all;
+};
+#define ORDERWIRE__ORDERS__V1__REQUEUE_ORDERS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__requeue_orders_request__descriptor) \
+    , 0,NULL, 0 }
+
+
+/*
+ * RequeueOrdersResponse says what was done.
+ */
+struct  Orderwire__Orders__V1__RequeueOrdersResponse
+{
+  ProtobufCMessage base;
+  /*
+   * Orders that were parked and wait in the queue again. Output only.
+   */
+  int64_t requeued_count;
+};
+#define ORDERWIRE__ORDERS__V1__REQUEUE_ORDERS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__orders__v1__requeue_orders_response__descriptor) \
+    , 0 }
 
 
 /*
@@ -505,6 +670,139 @@ Orderwire__Orders__V1__CancelOrderResponse *
 void   orderwire__orders__v1__cancel_order_response__free_unpacked
                      (Orderwire__Orders__V1__CancelOrderResponse *message,
                       ProtobufCAllocator *allocator);
+/* Orderwire__Orders__V1__ListOrdersRequest methods */
+void   orderwire__orders__v1__list_orders_request__init
+                     (Orderwire__Orders__V1__ListOrdersRequest         *message);
+size_t orderwire__orders__v1__list_orders_request__get_packed_size
+                     (const Orderwire__Orders__V1__ListOrdersRequest   *message);
+size_t orderwire__orders__v1__list_orders_request__pack
+                     (const Orderwire__Orders__V1__ListOrdersRequest   *message,
+                      uint8_t             *out);
+size_t orderwire__orders__v1__list_orders_request__pack_to_buffer
+                     (const Orderwire__Orders__V1__ListOrdersRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Orders__V1__ListOrdersRequest *
+       orderwire__orders__v1__list_orders_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__orders__v1__list_orders_request__free_unpacked
+                     (Orderwire__Orders__V1__ListOrdersRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Orders__V1__ListOrdersResponse methods */
+void   orderwire__orders__v1__list_orders_response__init
+                     (Orderwire__Orders__V1__ListOrdersResponse         *message);
+size_t orderwire__orders__v1__list_orders_response__get_packed_size
+                     (const Orderwire__Orders__V1__ListOrdersResponse   *message);
+size_t orderwire__orders__v1__list_orders_response__pack
+                     (const Orderwire__Orders__V1__ListOrdersResponse   *message,
+                      uint8_t             *out);
+size_t orderwire__orders__v1__list_orders_response__pack_to_buffer
+                     (const Orderwire__Orders__V1__ListOrdersResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Orders__V1__ListOrdersResponse *
+       orderwire__orders__v1__list_orders_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__orders__v1__list_orders_response__free_unpacked
+                     (Orderwire__Orders__V1__ListOrdersResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Orders__V1__ListParkedOrdersRequest methods */
+void   orderwire__orders__v1__list_parked_orders_request__init
+                     (Orderwire__Orders__V1__ListParkedOrdersRequest         *message);
+size_t orderwire__orders__v1__list_parked_orders_request__get_packed_size
+                     (const Orderwire__Orders__V1__ListParkedOrdersRequest   *message);
+size_t orderwire__orders__v1__list_parked_orders_request__pack
+                     (const Orderwire__Orders__V1__ListParkedOrdersRequest   *message,
+                      uint8_t             *out);
+size_t orderwire__orders__v1__list_parked_orders_request__pack_to_buffer
+                     (const Orderwire__Orders__V1__ListParkedOrdersRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Orders__V1__ListParkedOrdersRequest *
+       orderwire__orders__v1__list_parked_orders_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__orders__v1__list_parked_orders_request__free_unpacked
+                     (Orderwire__Orders__V1__ListParkedOrdersRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Orders__V1__ListParkedOrdersResponse methods */
+void   orderwire__orders__v1__list_parked_orders_response__init
+                     (Orderwire__Orders__V1__ListParkedOrdersResponse         *message);
+size_t orderwire__orders__v1__list_parked_orders_response__get_packed_size
+                     (const Orderwire__Orders__V1__ListParkedOrdersResponse   *message);
+size_t orderwire__orders__v1__list_parked_orders_response__pack
+                     (const Orderwire__Orders__V1__ListParkedOrdersResponse   *message,
+                      uint8_t             *out);
+size_t orderwire__orders__v1__list_parked_orders_response__pack_to_buffer
+                     (const Orderwire__Orders__V1__ListParkedOrdersResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Orders__V1__ListParkedOrdersResponse *
+       orderwire__orders__v1__list_parked_orders_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__orders__v1__list_parked_orders_response__free_unpacked
+                     (Orderwire__Orders__V1__ListParkedOrdersResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Orders__V1__ParkedOrder methods */
+void   orderwire__orders__v1__parked_order__init
+                     (Orderwire__Orders__V1__ParkedOrder         *message);
+size_t orderwire__orders__v1__parked_order__get_packed_size
+                     (const Orderwire__Orders__V1__ParkedOrder   *message);
+size_t orderwire__orders__v1__parked_order__pack
+                     (const Orderwire__Orders__V1__ParkedOrder   *message,
+                      uint8_t             *out);
+size_t orderwire__orders__v1__parked_order__pack_to_buffer
+                     (const Orderwire__Orders__V1__ParkedOrder   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Orders__V1__ParkedOrder *
+       orderwire__orders__v1__parked_order__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__orders__v1__parked_order__free_unpacked
+                     (Orderwire__Orders__V1__ParkedOrder *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Orders__V1__RequeueOrdersRequest methods */
+void   orderwire__orders__v1__requeue_orders_request__init
+                     (Orderwire__Orders__V1__RequeueOrdersRequest         *message);
+size_t orderwire__orders__v1__requeue_orders_request__get_packed_size
+                     (const Orderwire__Orders__V1__RequeueOrdersRequest   *message);
+size_t orderwire__orders__v1__requeue_orders_request__pack
+                     (const Orderwire__Orders__V1__RequeueOrdersRequest   *message,
+                      uint8_t             *out);
+size_t orderwire__orders__v1__requeue_orders_request__pack_to_buffer
+                     (const Orderwire__Orders__V1__RequeueOrdersRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Orders__V1__RequeueOrdersRequest *
+       orderwire__orders__v1__requeue_orders_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__orders__v1__requeue_orders_request__free_unpacked
+                     (Orderwire__Orders__V1__RequeueOrdersRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Orderwire__Orders__V1__RequeueOrdersResponse methods */
+void   orderwire__orders__v1__requeue_orders_response__init
+                     (Orderwire__Orders__V1__RequeueOrdersResponse         *message);
+size_t orderwire__orders__v1__requeue_orders_response__get_packed_size
+                     (const Orderwire__Orders__V1__RequeueOrdersResponse   *message);
+size_t orderwire__orders__v1__requeue_orders_response__pack
+                     (const Orderwire__Orders__V1__RequeueOrdersResponse   *message,
+                      uint8_t             *out);
+size_t orderwire__orders__v1__requeue_orders_response__pack_to_buffer
+                     (const Orderwire__Orders__V1__RequeueOrdersResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Orderwire__Orders__V1__RequeueOrdersResponse *
+       orderwire__orders__v1__requeue_orders_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   orderwire__orders__v1__requeue_orders_response__free_unpacked
+                     (Orderwire__Orders__V1__RequeueOrdersResponse *message,
+                      ProtobufCAllocator *allocator);
 /* Orderwire__Orders__V1__SubscribeRequest methods */
 void   orderwire__orders__v1__subscribe_request__init
                      (Orderwire__Orders__V1__SubscribeRequest         *message);
@@ -645,6 +943,27 @@ typedef void (*Orderwire__Orders__V1__CancelOrderRequest_Closure)
 typedef void (*Orderwire__Orders__V1__CancelOrderResponse_Closure)
                  (const Orderwire__Orders__V1__CancelOrderResponse *message,
                   void *closure_data);
+typedef void (*Orderwire__Orders__V1__ListOrdersRequest_Closure)
+                 (const Orderwire__Orders__V1__ListOrdersRequest *message,
+                  void *closure_data);
+typedef void (*Orderwire__Orders__V1__ListOrdersResponse_Closure)
+                 (const Orderwire__Orders__V1__ListOrdersResponse *message,
+                  void *closure_data);
+typedef void (*Orderwire__Orders__V1__ListParkedOrdersRequest_Closure)
+                 (const Orderwire__Orders__V1__ListParkedOrdersRequest *message,
+                  void *closure_data);
+typedef void (*Orderwire__Orders__V1__ListParkedOrdersResponse_Closure)
+                 (const Orderwire__Orders__V1__ListParkedOrdersResponse *message,
+                  void *closure_data);
+typedef void (*Orderwire__Orders__V1__ParkedOrder_Closure)
+                 (const Orderwire__Orders__V1__ParkedOrder *message,
+                  void *closure_data);
+typedef void (*Orderwire__Orders__V1__RequeueOrdersRequest_Closure)
+                 (const Orderwire__Orders__V1__RequeueOrdersRequest *message,
+                  void *closure_data);
+typedef void (*Orderwire__Orders__V1__RequeueOrdersResponse_Closure)
+                 (const Orderwire__Orders__V1__RequeueOrdersResponse *message,
+                  void *closure_data);
 typedef void (*Orderwire__Orders__V1__SubscribeRequest_Closure)
                  (const Orderwire__Orders__V1__SubscribeRequest *message,
                   void *closure_data);
@@ -686,6 +1005,18 @@ struct Orderwire__Orders__V1__OrderService_Service
                        const Orderwire__Orders__V1__CancelOrderRequest *input,
                        Orderwire__Orders__V1__CancelOrderResponse_Closure closure,
                        void *closure_data);
+  void (*list_orders)(Orderwire__Orders__V1__OrderService_Service *service,
+                      const Orderwire__Orders__V1__ListOrdersRequest *input,
+                      Orderwire__Orders__V1__ListOrdersResponse_Closure closure,
+                      void *closure_data);
+  void (*list_parked_orders)(Orderwire__Orders__V1__OrderService_Service *service,
+                             const Orderwire__Orders__V1__ListParkedOrdersRequest *input,
+                             Orderwire__Orders__V1__ListParkedOrdersResponse_Closure closure,
+                             void *closure_data);
+  void (*requeue_orders)(Orderwire__Orders__V1__OrderService_Service *service,
+                         const Orderwire__Orders__V1__RequeueOrdersRequest *input,
+                         Orderwire__Orders__V1__RequeueOrdersResponse_Closure closure,
+                         void *closure_data);
   void (*subscribe)(Orderwire__Orders__V1__OrderService_Service *service,
                     const Orderwire__Orders__V1__SubscribeRequest *input,
                     Orderwire__Orders__V1__SubscribeResponse_Closure closure,
@@ -710,6 +1041,9 @@ void orderwire__orders__v1__order_service__init (Orderwire__Orders__V1__OrderSer
       function_prefix__ ## get_order,\
       function_prefix__ ## wait_order,\
       function_prefix__ ## cancel_order,\
+      function_prefix__ ## list_orders,\
+      function_prefix__ ## list_parked_orders,\
+      function_prefix__ ## requeue_orders,\
       function_prefix__ ## subscribe,\
       function_prefix__ ## ack_completions,\
       function_prefix__ ## list_completions  }
@@ -729,6 +1063,18 @@ void orderwire__orders__v1__order_service__cancel_order(ProtobufCService *servic
                                                         const Orderwire__Orders__V1__CancelOrderRequest *input,
                                                         Orderwire__Orders__V1__CancelOrderResponse_Closure closure,
                                                         void *closure_data);
+void orderwire__orders__v1__order_service__list_orders(ProtobufCService *service,
+                                                       const Orderwire__Orders__V1__ListOrdersRequest *input,
+                                                       Orderwire__Orders__V1__ListOrdersResponse_Closure closure,
+                                                       void *closure_data);
+void orderwire__orders__v1__order_service__list_parked_orders(ProtobufCService *service,
+                                                              const Orderwire__Orders__V1__ListParkedOrdersRequest *input,
+                                                              Orderwire__Orders__V1__ListParkedOrdersResponse_Closure closure,
+                                                              void *closure_data);
+void orderwire__orders__v1__order_service__requeue_orders(ProtobufCService *service,
+                                                          const Orderwire__Orders__V1__RequeueOrdersRequest *input,
+                                                          Orderwire__Orders__V1__RequeueOrdersResponse_Closure closure,
+                                                          void *closure_data);
 void orderwire__orders__v1__order_service__subscribe(ProtobufCService *service,
                                                      const Orderwire__Orders__V1__SubscribeRequest *input,
                                                      Orderwire__Orders__V1__SubscribeResponse_Closure closure,
@@ -753,6 +1099,13 @@ extern const ProtobufCMessageDescriptor orderwire__orders__v1__wait_order_reques
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__wait_order_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__cancel_order_request__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__cancel_order_response__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__orders__v1__list_orders_request__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__orders__v1__list_orders_response__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__orders__v1__list_parked_orders_request__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__orders__v1__list_parked_orders_response__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__orders__v1__parked_order__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__orders__v1__requeue_orders_request__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__orders__v1__requeue_orders_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__subscribe_request__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__subscribe_response__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__orders__v1__ack_completions_request__descriptor;

@@ -211,6 +211,12 @@ void   orderwire__runtime__v1__stats_response__connection_counts_entry__init
   static const Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry init_value = ORDERWIRE__RUNTIME__V1__STATS_RESPONSE__CONNECTION_COUNTS_ENTRY__INIT;
   *message = init_value;
 }
+void   orderwire__runtime__v1__stats_response__service_gauges_entry__init
+                     (Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry         *message)
+{
+  static const Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry init_value = ORDERWIRE__RUNTIME__V1__STATS_RESPONSE__SERVICE_GAUGES_ENTRY__INIT;
+  *message = init_value;
+}
 void   orderwire__runtime__v1__stats_response__init
                      (Orderwire__Runtime__V1__StatsResponse         *message)
 {
@@ -734,7 +740,58 @@ const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__connect
   (ProtobufCMessageInit) orderwire__runtime__v1__stats_response__connection_counts_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor orderwire__runtime__v1__stats_response__field_descriptors[12] =
+static const ProtobufCFieldDescriptor orderwire__runtime__v1__stats_response__service_gauges_entry__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry, key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned orderwire__runtime__v1__stats_response__service_gauges_entry__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange orderwire__runtime__v1__stats_response__service_gauges_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__service_gauges_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "orderwire.runtime.v1.StatsResponse.ServiceGaugesEntry",
+  "ServiceGaugesEntry",
+  "Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry",
+  "orderwire.runtime.v1",
+  sizeof(Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry),
+  2,
+  orderwire__runtime__v1__stats_response__service_gauges_entry__field_descriptors,
+  orderwire__runtime__v1__stats_response__service_gauges_entry__field_indices_by_name,
+  1,  orderwire__runtime__v1__stats_response__service_gauges_entry__number_ranges,
+  (ProtobufCMessageInit) orderwire__runtime__v1__stats_response__service_gauges_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor orderwire__runtime__v1__stats_response__field_descriptors[13] =
 {
   {
     "start_time",
@@ -880,6 +937,18 @@ static const ProtobufCFieldDescriptor orderwire__runtime__v1__stats_response__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "service_gauges",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Orderwire__Runtime__V1__StatsResponse, n_service_gauges),
+    offsetof(Orderwire__Runtime__V1__StatsResponse, service_gauges),
+    &orderwire__runtime__v1__stats_response__service_gauges_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned orderwire__runtime__v1__stats_response__field_indices_by_name[] = {
   5,   /* field[5] = answered_count */
@@ -891,6 +960,7 @@ static const unsigned orderwire__runtime__v1__stats_response__field_indices_by_n
   4,   /* field[4] = received_count */
   6,   /* field[6] = refused_counts */
   2,   /* field[2] = server_epoch */
+  12,   /* field[12] = service_gauges */
   3,   /* field[3] = session_count */
   0,   /* field[0] = start_time */
   1,   /* field[1] = version */
@@ -898,7 +968,7 @@ static const unsigned orderwire__runtime__v1__stats_response__field_indices_by_n
 static const ProtobufCIntRange orderwire__runtime__v1__stats_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 12 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__descriptor =
 {
@@ -908,7 +978,7 @@ const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__descrip
   "Orderwire__Runtime__V1__StatsResponse",
   "orderwire.runtime.v1",
   sizeof(Orderwire__Runtime__V1__StatsResponse),
-  12,
+  13,
   orderwire__runtime__v1__stats_response__field_descriptors,
   orderwire__runtime__v1__stats_response__field_indices_by_name,
   1,  orderwire__runtime__v1__stats_response__number_ranges,

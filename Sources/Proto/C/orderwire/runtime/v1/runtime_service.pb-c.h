@@ -25,6 +25,7 @@ typedef struct Orderwire__Runtime__V1__StatsResponse__RefusedCountsEntry Orderwi
 typedef struct Orderwire__Runtime__V1__StatsResponse__DroppedCountsEntry Orderwire__Runtime__V1__StatsResponse__DroppedCountsEntry;
 typedef struct Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry;
 typedef struct Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry;
+typedef struct Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry;
 typedef struct Orderwire__Runtime__V1__MethodStats Orderwire__Runtime__V1__MethodStats;
 
 
@@ -233,6 +234,17 @@ struct  Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry
     , (char *)protobuf_c_empty_string, 0 }
 
 
+struct  Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry
+{
+  ProtobufCMessage base;
+  char *key;
+  int64_t value;
+};
+#define ORDERWIRE__RUNTIME__V1__STATS_RESPONSE__SERVICE_GAUGES_ENTRY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&orderwire__runtime__v1__stats_response__service_gauges_entry__descriptor) \
+    , (char *)protobuf_c_empty_string, 0 }
+
+
 /*
  * StatsResponse holds the counters since the start. Numbers only grow unless their comment says otherwise.
  * Nothing gets lost without being counted: received_count = answered_count + all of refused_counts + all of dropped_counts +
@@ -298,10 +310,15 @@ struct  Orderwire__Runtime__V1__StatsResponse
    */
   size_t n_connection_counts;
   Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry **connection_counts;
+  /*
+   * What the server's services tell about themselves, by name, as in "orders_waiting". Goes up and down.
+   */
+  size_t n_service_gauges;
+  Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry **service_gauges;
 };
 #define ORDERWIRE__RUNTIME__V1__STATS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__runtime__v1__stats_response__descriptor) \
-    , NULL, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0,NULL, 0,NULL, 0, 0,NULL, 0,NULL, 0,NULL }
+    , NULL, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0,NULL, 0,NULL, 0, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
 
 
 /*
@@ -428,6 +445,9 @@ void   orderwire__runtime__v1__stats_response__expired_counts_entry__init
 /* Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry methods */
 void   orderwire__runtime__v1__stats_response__connection_counts_entry__init
                      (Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry         *message);
+/* Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry methods */
+void   orderwire__runtime__v1__stats_response__service_gauges_entry__init
+                     (Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry         *message);
 /* Orderwire__Runtime__V1__StatsResponse methods */
 void   orderwire__runtime__v1__stats_response__init
                      (Orderwire__Runtime__V1__StatsResponse         *message);
@@ -492,6 +512,9 @@ typedef void (*Orderwire__Runtime__V1__StatsResponse__ExpiredCountsEntry_Closure
 typedef void (*Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry_Closure)
                  (const Orderwire__Runtime__V1__StatsResponse__ConnectionCountsEntry *message,
                   void *closure_data);
+typedef void (*Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry_Closure)
+                 (const Orderwire__Runtime__V1__StatsResponse__ServiceGaugesEntry *message,
+                  void *closure_data);
 typedef void (*Orderwire__Runtime__V1__StatsResponse_Closure)
                  (const Orderwire__Runtime__V1__StatsResponse *message,
                   void *closure_data);
@@ -546,6 +569,7 @@ extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__dropped_counts_entry__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__expired_counts_entry__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__connection_counts_entry__descriptor;
+extern const ProtobufCMessageDescriptor orderwire__runtime__v1__stats_response__service_gauges_entry__descriptor;
 extern const ProtobufCMessageDescriptor orderwire__runtime__v1__method_stats__descriptor;
 extern const ProtobufCServiceDescriptor orderwire__runtime__v1__runtime_service__descriptor;
 
