@@ -78,7 +78,8 @@ final class BacklogWatch: Sendable {
                 // What is known stays. Accepting meets the same database, and says so.
             }
             thread.pause(for: Limits.backlogLook)
-            if state.withLock({ $0.backlog.waiting }) == 0 { thread.sleep(atMost: nil) }
+            // The bell of `stop` may have rung during the pause.
+            if !thread.isStopping, state.withLock({ $0.backlog.waiting }) == 0 { thread.sleep(atMost: nil) }
         }
     }
 
