@@ -8,6 +8,7 @@ import Testing
 @Suite struct DurationTextTests {
     @Test(arguments: [
         ("500ms", Duration.milliseconds(500)), ("5s", .seconds(5)), ("1.5s", .milliseconds(1500)), ("2m", .seconds(120)), ("1h", .seconds(3600)),
+        ("30d", .seconds(2_592_000)),
     ]) func timesAreRead(text: String, duration: Duration) {
         #expect(Duration(text: text) == duration)
     }
