@@ -13,7 +13,8 @@ struct OrdersList: ClientCommand {
               orderwire orders list --state rejected --after 24h
               orderwire orders list --after 2026-11-23T00:00:00Z --before 2026-11-24T00:00:00Z --all -o csv > day.csv
 
-            A time is one like 2026-11-23T12:00:00Z, or how long ago it was, like 90m. A page may have fewer orders than asked for \
+            A time is one like 2026-11-23T12:00:00Z, or how long ago it was, like 90m; --page-token goes with the former only, as its \
+            list has to be the same. A page may have fewer orders than asked for \
             before the last one; --all prints all pages.
             """)
 
