@@ -21,6 +21,13 @@ extension SettlementStore {
 
     /// The number of the first completion that is there; one more than the last where there is none any more.
     func firstSequence(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64 {
+        if let first = try beginning(client, before: deadline) { return first }
+        // As above: what is settled between the two looks is found by the second, and begins where it begins.
+        let given = try LeaseStore(database: database).sequence(client, before: deadline)
+        return try beginning(client, before: deadline) ?? given + 1
+    }
+
+    private func beginning(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64? {
         let projection = Document { projection in
             projection.document("first") { first in
                 first.array("$arrayElemAt") {
@@ -31,10 +38,8 @@ extension SettlementStore {
         }
         let options = FindOptions(
             sort: Document { $0.append("_id", 1) }, projection: projection, readConcern: .majority, timeLimit: deadline.remaining)
-        let first = try client.collection(CollectionName.settlements, in: database)
+        return try client.collection(CollectionName.settlements, in: database)
             .findOne(Document(), options) { row throws(MongoError) in try row.int64("first") }
-        if let first { return first }
-        return try lastSequence(client, before: deadline) + 1
     }
 
     /// What a reader is told whose place in the log is before its beginning.
