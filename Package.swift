@@ -36,8 +36,9 @@ let package = Package(
 
         // Their wrappers, each the only importer of its library.
         .target(name: "ZeroMQ", dependencies: ["CZeroMQ", "CLinux"], swiftSettings: strict),
+        .target(name: "CMongoSettings"),
         .target(
-            name: "MongoDB", dependencies: ["CMongoC"],
+            name: "MongoDB", dependencies: ["CMongoC", "CMongoSettings"],
             // Views of a row and cursors do not outlive what they borrow from.
             swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
         .target(name: "Protobuf", dependencies: ["CProtobufC"], swiftSettings: strict),

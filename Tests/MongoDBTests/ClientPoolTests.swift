@@ -14,6 +14,12 @@ import TestSupport
         try client.runCommand(Document { $0.append("ping", 1) }, in: "admin")
     }
 
+    /// Segments of killed processes stay behind, and whoever has the process id next is told so in the midst of its output.
+    @Test func nothingIsSharedByNameWithOtherProcesses() throws {
+        _ = try TestPool(size: 1)
+        #expect(access("/dev/shm/mongoc-\(getpid())", F_OK) == -1)
+    }
+
     @Test func exhaustionIsATypedErrorInBoundedTime() throws {
         let test = try TestPool(size: 1)
         let held = try test.pool.takeClient()
