@@ -1,11 +1,18 @@
-// libmongoc sets itself up when it is loaded, before main. It puts its counters into shared memory named after the process id;
-// where a killed process has left a segment of that name behind, it says so on standard error, into the midst of what scripts read.
-// Nobody reads the counters: MONGOC_DISABLE_SHM, its own setting, keeps them in the process, and no segments are left behind.
-// Only the program's own preinit functions run before those of its libraries (System V gABI, "Initialization and Termination
-// Functions").
+// libmongoc keeps its counters in shared memory named after the process id, from the moment it is loaded, which is before main. Where
+// a killed process has left a segment of that name behind, it says so on standard error, into the midst of what scripts read.
+// Nobody reads the counters from outside: here they get memory that has no name, and nothing is left behind. libmongoc's own
+// switch, MONGOC_DISABLE_SHM in the environment, would have to be set by whoever starts the program.
+#define _GNU_SOURCE
 #include "CMongoSettings.h"
-#include <stdlib.h>
+#include <dlfcn.h>
+#include <string.h>
+#include <sys/mman.h>
 
-static void keep_counters_private(void) { setenv("MONGOC_DISABLE_SHM", "1", 0); }
+typedef int shm_open_function(const char *, int, mode_t);
 
-__attribute__((section(".preinit_array"), used)) static void (*const before_libraries)(void) = keep_counters_private;
+// A program's own functions come before those of its libraries (System V gABI, "Shared Object Dependencies").
+int shm_open(const char *name, int flags, mode_t mode) {
+    if (strncmp(name, "/mongoc-", strlen("/mongoc-")) == 0) return memfd_create("mongoc", MFD_CLOEXEC);
+    shm_open_function *others = (shm_open_function *)dlsym(RTLD_NEXT, "shm_open");
+    return others(name, flags, mode);
+}

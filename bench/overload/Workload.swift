@@ -37,10 +37,24 @@ enum Workload: String, Sendable {
 /// What a server can do: as many calls as come back when 64 are always in flight.
 enum Capacity {
     private static let inFlight = 64
+    private static let maxRefusals = 100
 
     static func measure(_ workload: Workload, at endpoint: String, seconds: Double) async throws -> Int {
         let channel = try Channel(to: endpoint, name: "capacity")
         defer { channel.close() }
-        return try await ClosedLoop(inFlight: inFlight, seconds: seconds).run { try await workload.call(channel) }.callsPerSecond
+        return try await ClosedLoop(inFlight: inFlight, seconds: seconds).run { try await answered(workload, on: channel) }.callsPerSecond
+    }
+
+    /// One call that is carried out. A server that is slow at first, or beside other work, may refuse some of 64 until it knows better.
+    private static func answered(_ workload: Workload, on channel: Channel) async throws {
+        for _ in 0..<maxRefusals {
+            do throws(RPCError) {
+                return try await workload.call(channel)
+            } catch {
+                guard error.code == .resourceExhausted else { throw error }
+                try await Task.sleep(for: error.retryDelay ?? .milliseconds(5))
+            }
+        }
+        try await workload.call(channel)
     }
 }

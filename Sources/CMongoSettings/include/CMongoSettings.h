@@ -1,2 +1,2 @@
-// Settings of libmongoc that have to be made before it is loaded: linking this target makes them.
+// What libmongoc finds when it is loaded: linking this target suffices.
 #pragma once
