@@ -96,7 +96,8 @@ struct BadOrderTests {
             for request in [.sample("1", [("a", 2)]), .sample("2", [("none", 1)]), .sample("3", [("a", 1)], expectedCents: 1), .sample("4", [("a", 1)])] as [Orders.SubmitOrderRequest] {
                 ids.append(try #require(try await orders.submitOrder(request).order?.id))
             }
-            async let cancelled = orders.cancelOrder(.init(id: ids[3]), options: CallOptions(timeout: .seconds(30)))
+            let last = ids[3]
+            async let cancelled = orders.cancelOrder(.init(id: last), options: CallOptions(timeout: .seconds(30)))
             try await eventually { try shop.count(CollectionName.orders, Document { $0.append("cancel", true) }) == 1 }
             try lease.release()
             _ = try await cancelled
