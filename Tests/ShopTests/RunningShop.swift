@@ -73,9 +73,9 @@ final class RunningShop: Sendable {
         return try await body(Catalog.CatalogService.Client(channel), Orders.OrderService.Client(channel))
     }
 
-    /// Looks into the database, past all services.
+    /// Looks into the database, past all services, and with more patience than calls have.
     func inDatabase<Result>(_ body: (borrowing Client) throws(MongoError) -> Result) throws -> Result {
-        try calls.withClient(body)
+        try background.withClient(body)
     }
 
     func count(_ collection: String, _ filter: Document = Document()) throws -> Int64 {
