@@ -27,7 +27,7 @@ extension EndToEnd {
                     let clients = try await Clients(server, count: Self.clientCount, products: Self.products)
                     defer { clients.close() }
                     let before = try await clients.stats()
-                    server.process.signal(SIGSTOP)
+                    try await server.process.stopAllThreads()
                     let stopped = ContinuousClock.now
                     let outcomes = await clients.callAll(callsEach: Self.callsOfAClient, budget: Self.budget)
                     // They did not wait for the server.
