@@ -89,10 +89,11 @@ package final class Shop: Sendable {
         let submit = SubmitOrders(database: database, reader: reader, backlog: backlog) { settler.wake() }
         let checker = CatalogChecker(
             database: database, background: background, categories: CategoryStore(database: database.name))
+        let tokens = TokenSeal(key: tokenKey)
         services = [
-            CatalogService(database: database, tokens: PageTokens(key: tokenKey), checker: checker),
+            CatalogService(database: database, tokens: tokens, checker: checker),
             OrderService(
-                database: database, reader: reader, tokens: TokenSeal(key: tokenKey), submit: submit, waiters: waiters, notifier: notifier,
+                database: database, reader: reader, tokens: tokens, submit: submit, waiters: waiters, notifier: notifier,
                 allowsAllCompletions: configuration.allowsAllCompletions),
         ]
         self.settler = settler

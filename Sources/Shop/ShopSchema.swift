@@ -56,13 +56,13 @@ struct ShopSchema: Sendable {
 
     /// The key that authenticates page tokens: made by the first server, the same for all and for ever.
     func pageTokenKey(_ client: borrowing Client) throws(MongoError) -> [UInt8] {
-        let key = (0..<PageTokens.keyLength).map { _ in UInt8.random(in: 0...255) }
+        let key = (0..<TokenSeal.keyLength).map { _ in UInt8.random(in: 0...255) }
         let update = Update { update in update.document("$setOnInsert") { $0.append("key", key) } }
         let collection = client.collection(CollectionName.secrets, in: database)
         let filter = Document { $0.append("_id", "page_tokens") }
         let document = try collection.findOneAndUpdate(filter, update, upsert: true)
-        guard let stored = try document?.view.binary("key"), stored.count == PageTokens.keyLength else {
-            throw MongoError(.malformedDocument, "the key of page tokens in '\(CollectionName.secrets)' has not \(PageTokens.keyLength) bytes")
+        guard let stored = try document?.view.binary("key"), stored.count == TokenSeal.keyLength else {
+            throw MongoError(.malformedDocument, "the key of page tokens in '\(CollectionName.secrets)' has not \(TokenSeal.keyLength) bytes")
         }
         return stored
     }

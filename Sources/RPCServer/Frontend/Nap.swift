@@ -4,7 +4,6 @@
 /// it costs is a switch of threads for each message in the frontend, in libzmq and in the client, on cores that the workers need.
 ///
 /// Pure: no thread, no clock, no I/O.
-import Glibc
 enum Nap {
     /// The nap is so small a part of the work that waits that no worker runs dry, and that a call which waits for all
     /// of it hardly waits longer.

@@ -13,10 +13,10 @@ struct CatalogService: Catalog.CatalogService.Handlers {
     let importing: ImportProducts
     let changes: ProductChanges
     let stockAdjustments: StockAdjustmentStore
-    let tokens: PageTokens
+    let tokens: TokenSeal
     let checker: CatalogChecker
 
-    init(database: ShopDatabase, tokens: PageTokens, checker: CatalogChecker) {
+    init(database: ShopDatabase, tokens: TokenSeal, checker: CatalogChecker) {
         self.database = database
         self.tokens = tokens
         self.checker = checker
@@ -86,7 +86,7 @@ extension CatalogService {
     private func encoded(
         _ page: ProductListing.Page, of request: PageRequest
     ) throws(MongoError) -> EncodedMessage<Catalog.ListProductsResponse> {
-        let next = page.next.map { tokens.seal($0, list: request.list) } ?? ""
+        let next = page.next.map { tokens.seal($0, in: request.list) } ?? ""
         let bytes = (page.products?.count ?? 0) * ProductRow.typicalBytes + next.utf8.count
         return try EncodedMessage(reserving: bytes) { (response) throws(MongoError) in
             for index in 0..<(page.products?.count ?? 0) {

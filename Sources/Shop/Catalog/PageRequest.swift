@@ -16,7 +16,7 @@ struct PageRequest: Sendable, Equatable {
     var totalMode: Catalog.TotalMode
 
     /// Checks `request` as a whole, and throws all that is wrong with it.
-    init(_ request: Catalog.ListProductsRequest, tokens: PageTokens) throws(RPCError) {
+    init(_ request: Catalog.ListProductsRequest, tokens: TokenSeal) throws(RPCError) {
         var violations = Violations()
         violations.checkText(request.category, "category", isRequired: false, maxLength: Limits.maxCategoryLength)
         violations.checkText(request.namePrefix, "name_prefix", isRequired: false, maxLength: Limits.maxNameLength)
@@ -38,7 +38,7 @@ struct PageRequest: Sendable, Equatable {
         if request.pageToken.isEmpty {
             start = .number(max(1, Int64(request.page)))
         } else {
-            start = .after(try tokens.open(request.pageToken, list: list))
+            start = .after(try tokens.position(request.pageToken, in: list))
         }
     }
 

@@ -35,10 +35,6 @@ extension ProductList {
 }
 
 extension [UInt8] {
-    mutating func append(bigEndian value: Int64) {
-        for shift in stride(from: 56, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: value >> Int64(shift))) }
-    }
-
     /// The length first, so that no two lists of texts have the same bytes; nil is none of them.
     mutating func append(text: String?) {
         guard var text else { return append(bigEndian: -1) }

@@ -72,7 +72,7 @@ struct ListingTests {
         try await shop.withClient { catalog, _ in
             let snapshots = CatalogSnapshots(categories: CategoryStore(database: shop.database))
             let listing = ProductListing(products: ProductStore(database: shop.database))
-            let tokens = PageTokens(key: Array(repeating: 1, count: PageTokens.keyLength))
+            let tokens = TokenSeal(key: Array(repeating: 1, count: TokenSeal.keyLength))
             let early = MonotonicTime.now
             /// Of a catalogue that may be as old as that moment.
             func page(_ number: Int32, _ token: String) throws -> (next: String, total: Int64?) {
@@ -80,7 +80,7 @@ struct ListingTests {
                 return try shop.inDatabase { client throws(MongoError) in
                     let snapshot = try snapshots.reading(since: early, client, before: .after(.seconds(5))).snapshot
                     let page = try listing.page(request, snapshot, client, before: .after(.seconds(5)))
-                    return (page?.next.map { tokens.seal($0, list: request.list) } ?? "", page?.total ?? nil)
+                    return (page?.next.map { tokens.seal($0, in: request.list) } ?? "", page?.total ?? nil)
                 }
             }
             try await catalog.importAll((0..<10).map { .sample("b\($0)", cents: 5) })

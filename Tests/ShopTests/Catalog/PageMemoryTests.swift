@@ -10,7 +10,7 @@ import Testing
 
 @Suite("Remembered pages")
 struct PageMemoryTests {
-    private let tokens = PageTokens(key: Array(repeating: 7, count: 32))
+    private let tokens = TokenSeal(key: Array(repeating: 7, count: 32))
 
     private func request(_ request: Catalog.ListProductsRequest) throws -> PageRequest { try PageRequest(request, tokens: tokens) }
 
@@ -52,7 +52,7 @@ struct PageMemoryTests {
     func identity() throws {
         let list = ProductList()
         let after = { (key: String, rank: Int64?) in
-            tokens.seal(PagePosition(key: key, rank: rank.map { .init(count: $0, stamp: CatalogStamp(value: 5)) }), list: list)
+            tokens.seal(PagePosition(key: key, rank: rank.map { .init(count: $0, stamp: CatalogStamp(value: 5)) }), in: list)
         }
         let requests: [Catalog.ListProductsRequest] = [
             .init(), .init(page: 2), .init(pageSize: 11), .init(category: "rock"), .init(inStockOnly: true), .init(orderBy: "price"),

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Page tokens")
 struct PageTokensTests {
-    private let tokens = PageTokens(key: Array(repeating: 7, count: 32))
+    private let tokens = TokenSeal(key: Array(repeating: 7, count: 32))
 
     private static let positions: [PagePosition] = [
         PagePosition(key: "über\u{1}p-1"), PagePosition(key: "a"), PagePosition(key: "USD0000000000000000099\u{1}p-1"),
@@ -18,13 +18,13 @@ struct PageTokensTests {
     @Test("open to what was sealed, also by another server with the same key", arguments: positions, ProductOrder.allCases)
     func roundTrip(position: PagePosition, order: ProductOrder) throws {
         let list = ProductList(category: "rock", order: order)
-        let token = tokens.seal(position, list: list)
-        #expect(try PageTokens(key: Array(repeating: 7, count: 32)).open(token, list: list) == position)
+        let token = tokens.seal(position, in: list)
+        #expect(try TokenSeal(key: Array(repeating: 7, count: 32)).position(token, in: list) == position)
     }
 
     private func reason(_ token: String, _ list: ProductList = ProductList(category: "rock")) -> String? {
         do throws(RPCError) {
-            _ = try tokens.open(token, list: list)
+            _ = try tokens.position(token, in: list)
             return nil
         } catch {
             #expect(error.code == .invalidArgument)
@@ -45,11 +45,11 @@ struct PageTokensTests {
             ProductList(range: usd(1, 1), order: .price), ProductList(range: usd(1, 2), order: .price), ProductList(range: usd(nil, nil), order: .price),
         ]
         for (index, list) in lists.enumerated() {
-            let token = tokens.seal(PagePosition(key: "a\u{1}p"), list: list)
+            let token = tokens.seal(PagePosition(key: "a\u{1}p"), in: list)
             for (other, opened) in lists.enumerated() {
                 #expect(reason(token, opened) == (index == other ? nil : "PAGE_TOKEN_INVALID"), "\(list) as \(opened)")
             }
-            let foreign = PageTokens(key: Array(repeating: 8, count: 32)).seal(PagePosition(key: "a\u{1}p"), list: list)
+            let foreign = TokenSeal(key: Array(repeating: 8, count: 32)).seal(PagePosition(key: "a\u{1}p"), in: list)
             #expect(reason(foreign, list) == "PAGE_TOKEN_INVALID")
         }
     }
@@ -57,7 +57,7 @@ struct PageTokensTests {
     @Test("no cut, lengthened or changed token opens", arguments: [nil, PagePosition.Rank(count: 3, stamp: CatalogStamp(value: 4))])
     func tampering(rank: PagePosition.Rank?) {
         let list = ProductList(category: "rock")
-        let token = tokens.seal(PagePosition(key: "some name\u{1}product-1", rank: rank), list: list)
+        let token = tokens.seal(PagePosition(key: "some name\u{1}product-1", rank: rank), in: list)
         let characters = Array(token)
         for index in characters.indices {
             #expect(reason(String(characters[..<index])) == "PAGE_TOKEN_INVALID")
@@ -76,7 +76,7 @@ struct PageTokensTests {
         (Array("Jefe".utf8), "what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
     ] as [([UInt8], String, String)])
     func code(key: [UInt8], text: String, expected: String) {
-        let code = Authenticator(key: key).code(of: Array(text.utf8))
+        let code = PreparedHMAC(key: key).code(of: Array(text.utf8))
         #expect(code.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() == expected)
     }
 
@@ -94,7 +94,7 @@ struct PageTokensTests {
 
 @Suite("Page requests")
 struct PageRequestTests {
-    private let tokens = PageTokens(key: Array(repeating: 7, count: 32))
+    private let tokens = TokenSeal(key: Array(repeating: 7, count: 32))
 
     private func request(_ request: Catalog.ListProductsRequest) throws -> PageRequest { try PageRequest(request, tokens: tokens) }
 

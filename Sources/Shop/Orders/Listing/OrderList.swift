@@ -76,7 +76,10 @@ struct OrderPageRequest: Sendable, Equatable {
 
 extension TokenSeal {
     func seal(_ position: OrderPosition, in list: OrderList) -> String {
-        seal(position.acceptedAt.millisecondsSince1970.bigEndianBytes + position.id.utf8, for: list.sealed)
+        var body: [UInt8] = []
+        body.append(bigEndian: position.acceptedAt.millisecondsSince1970)
+        body += position.id.utf8
+        return seal(body, for: list.sealed)
     }
 
     /// Where the page begins that `token` stands for; nil without a token.
@@ -84,7 +87,7 @@ extension TokenSeal {
         guard !token.isEmpty else { return nil }
         let body = try open(token, for: list.sealed)
         return OrderPosition(
-            acceptedAt: BSONDate(millisecondsSince1970: Int64(fromBigEndian: body.prefix(8))), id: String(decoding: body.dropFirst(8), as: UTF8.self))
+            acceptedAt: BSONDate(millisecondsSince1970: Int64(bigEndianBytes: body.prefix(8))), id: String(decoding: body.dropFirst(8), as: UTF8.self))
     }
 }
 
@@ -94,7 +97,7 @@ extension OrderList {
         var bytes = Array("orders".utf8)
         bytes.append(isParked ? 1 : 0)
         for number in [Int64(state?.rawValue ?? 0), from?.millisecondsSince1970 ?? .min, before?.millisecondsSince1970 ?? .max] {
-            bytes += number.bigEndianBytes
+            bytes.append(bigEndian: number)
         }
         return bytes + identity.utf8
     }

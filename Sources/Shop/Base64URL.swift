@@ -27,6 +27,8 @@ enum Base64URL {
     /// Nil for what `encode` never writes, so that each value has one spelling.
     static func decode(_ text: String) -> [UInt8]? {
         let count = text.utf8.count
+        // No bytes are no spelling but the empty one.
+        guard count > 1 else { return count == 0 ? [] : nil }
         var isSpelledRight = true
         let bytes = [UInt8](unsafeUninitializedCapacity: count * 6 / 8) { bytes, filled in
             var (buffer, bits): (UInt32, UInt32) = (0, 0)
