@@ -98,8 +98,9 @@ enum Limits {
     static let maxQueryTime = Duration.milliseconds(1500)
     /// What one transaction of the background may take.
     static let maxTransactionTime = Duration.seconds(10)
-    /// A connection that fails after this has got no answer: its mongod stands still, or is cut off. One that breaks fails sooner.
-    static let silenceOfDatabase = Duration.seconds(1)
+    /// A connection that fails after this has got no answer (`Timeouts.calls.socket`): its mongod stands still, or is cut off. One
+    /// that breaks fails sooner, though libmongoc may look for the server for 1 s before it tries once more, and breaks again.
+    static let silenceOfDatabase = Duration.milliseconds(1_300)
     /// One call tries whether the database is back, for no longer than this: longer than its timeouts take.
     static let probeTime = Duration.seconds(5)
     /// When a caller may try again after the database was away.
