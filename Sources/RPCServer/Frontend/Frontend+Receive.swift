@@ -79,6 +79,7 @@ extension Frontend {
         }
         if let (reason, failure) = refusal(
             of: method, payload: incoming.payload, session: session, deadline: deadline, at: now) {
+            lastRefusal = now
             return try refuse(header, reason, failure, peer, on: socket)
         }
         let call = Call(

@@ -30,6 +30,8 @@ struct Frontend: ~Copyable {
     var lastSilenceCheck = MonotonicTime.now
     /// Since when calls have waited without a break, or when a worker was last nudged for them.
     var backlogSince = MonotonicTime.now
+    /// When a call was last refused for lack of room or time.
+    var lastRefusal = MonotonicTime(nanoseconds: 0)
     /// When a full table of sessions was last searched for connections that are gone.
     var lastReachabilityCheck = MonotonicTime(nanoseconds: 0)
     /// Calls, and bytes of their payloads, that were abandoned while they waited, since the queues were last cleared of them.
@@ -124,7 +126,7 @@ struct Frontend: ~Copyable {
             let received = try receiveBurst(socket, incoming)
             let sent = try sendAnswers(socket)
             try tick(socket)
-            if received < Self.burst, state == .serving, let nap = Nap.microseconds(backlog: dispatcher.backlogMicroseconds) {
+            if received < Self.burst, let nap {
                 usleep(nap)
             } else if received > 0 || sent {
                 spinUntil = now.advanced(byMicroseconds: isBusy ? Self.busySpinMicroseconds : Self.spinMicroseconds)
@@ -137,6 +139,11 @@ struct Frontend: ~Copyable {
     }
 
     private var isBusy: Bool { inFlight.count > Self.fewInFlight }
+
+    private var nap: UInt32? {
+        guard state == .serving else { return nil }
+        return Nap.microseconds(backlog: dispatcher.backlogMicroseconds, sinceRefusal: now.microseconds(since: lastRefusal))
+    }
 
     private mutating func sleep(_ poller: inout Poller) throws(ZeroMQError) {
         if inbox.prepareToSleep() {

@@ -7,10 +7,15 @@ import ZeroMQ
 /// When messages and answers are left to gather.
 @Suite struct NapTests {
     @Test(arguments: [
-        (0, nil), (1_000, nil), (1_599, nil), (1_600, 200), (4_000, 500), (8_000, 1_000), (1_000_000, 1_000), (.max, 1_000),
+        (0, nil), (1_000, nil), (1_599, nil), (1_600, 400), (4_000, 1_000), (16_000, 4_000), (1_000_000, 4_000), (.max, 4_000),
     ] as [(UInt64, UInt32?)])
     func aNapIsASmallPartOfTheBacklog(_ backlog: UInt64, _ nap: UInt32?) {
-        #expect(Nap.microseconds(backlog: backlog) == nap)
+        #expect(Nap.microseconds(backlog: backlog, sinceRefusal: .max) == nap)
+    }
+
+    @Test(arguments: [(0, nil), (19_999, nil), (20_000, 4_000), (.max, 4_000)] as [(UInt64, UInt32?)])
+    func whereCallsAreRefusedThereIsNoNap(_ sinceRefusal: UInt64, _ nap: UInt32?) {
+        #expect(Nap.microseconds(backlog: 1_000_000, sinceRefusal: sinceRefusal) == nap)
     }
 
     /// Each worker takes a call of each method for so long.
