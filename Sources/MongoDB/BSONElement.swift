@@ -38,13 +38,17 @@ struct BSONElement {
 
     /// The field of that name.
     static func find(_ key: FieldName, in base: UnsafePointer<UInt8>, count: Int) -> BSONElement? {
-        let (name, length) = (key.pointer, Int(key.byteCount))
         var element = first(in: base, count: count)
         while let found = element {
-            if found.keyLength == length, memcmp(found.base + found.offset + 1, name, length) == 0 { return found }
+            if found.isNamed(key) { return found }
             element = found.next
         }
         return nil
+    }
+
+    /// Whether that is its name.
+    func isNamed(_ key: FieldName) -> Bool {
+        keyLength == Int(key.byteCount) && memcmp(base + offset + 1, key.pointer, keyLength) == 0
     }
 
     private init?(_ base: UnsafePointer<UInt8>, count: Int, offset: Int) {

@@ -12,10 +12,13 @@ extension Batch {
     /// Two replies with the same quiet time say that nothing at all was written between them, and whatever was read after the
     /// first one is what would be read after the second. Nil also where the database tells no such times: it is no replica set.
     package var quietTime: ClusterTime? {
-        let reply = replyView
-        guard let newest = reply.find("$clusterTime")?.document?.find("clusterTime")?.timestamp,
-            let committed = reply.find("operationTime")?.timestamp, newest == committed
+        guard let newest = clusterTime, let committed = replyView.find("operationTime")?.timestamp, newest == ClusterTime(committed)
         else { return nil }
-        return ClusterTime(newest)
+        return newest
+    }
+
+    /// The time of the reply. If it is the quiet time of an earlier reply, nothing was written since. Nil where the database tells no such times.
+    package var clusterTime: ClusterTime? {
+        replyView.find("$clusterTime")?.document?.find("clusterTime")?.timestamp.map(ClusterTime.init)
     }
 }

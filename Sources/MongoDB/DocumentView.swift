@@ -39,58 +39,64 @@ package struct DocumentView: ~Escapable {
     }
 
     package func string(_ key: FieldName) throws(MongoError) -> String {
-        guard let value = find(key)?.string else { throw missing(key, "a string") }
+        guard let value = find(key)?.string else { throw .missing(key, "a string") }
         return value
     }
 
     /// A string where it lies.
     @_lifetime(copy self)
     package func utf8(_ key: FieldName) throws(MongoError) -> UTF8Span {
-        guard let value = find(key)?.utf8 else { throw missing(key, "a string") }
+        guard let value = find(key)?.utf8 else { throw .missing(key, "a string") }
         return value
     }
 
     /// An int64 or an int32.
     package func int64(_ key: FieldName) throws(MongoError) -> Int64 {
-        guard let value = find(key)?.int64 else { throw missing(key, "an integer") }
+        guard let value = find(key)?.int64 else { throw .missing(key, "an integer") }
         return value
     }
 
     package func int32(_ key: FieldName) throws(MongoError) -> Int32 {
-        guard let value = find(key)?.int64, let narrow = Int32(exactly: value) else { throw missing(key, "a 32-bit integer") }
+        guard let value = find(key)?.int64, let narrow = Int32(exactly: value) else { throw .missing(key, "a 32-bit integer") }
         return narrow
     }
 
     package func double(_ key: FieldName) throws(MongoError) -> Double {
-        guard let value = find(key)?.double else { throw missing(key, "a number") }
+        guard let value = find(key)?.double else { throw .missing(key, "a number") }
         return value
     }
 
     package func bool(_ key: FieldName) throws(MongoError) -> Bool {
-        guard let value = find(key)?.bool else { throw missing(key, "a boolean") }
+        guard let value = find(key)?.bool else { throw .missing(key, "a boolean") }
         return value
     }
 
     package func date(_ key: FieldName) throws(MongoError) -> BSONDate {
-        guard let value = find(key)?.date else { throw missing(key, "a date") }
+        guard let value = find(key)?.date else { throw .missing(key, "a date") }
         return value
     }
 
     package func binary(_ key: FieldName) throws(MongoError) -> [UInt8] {
-        guard let value = find(key)?.binary else { throw missing(key, "binary data") }
+        guard let value = find(key)?.binary else { throw .missing(key, "binary data") }
         return value
     }
 
     @_lifetime(copy self)
     package func document(_ key: FieldName) throws(MongoError) -> DocumentView {
-        guard let value = find(key)?.document else { throw missing(key, "a document") }
+        guard let value = find(key)?.document else { throw .missing(key, "a document") }
         return value
     }
 
     @_lifetime(copy self)
     package func array(_ key: FieldName) throws(MongoError) -> ArrayView {
-        guard let value = find(key)?.array else { throw missing(key, "an array") }
+        guard let value = find(key)?.array else { throw .missing(key, "an array") }
         return value
+    }
+
+    /// For several fields that must be there: `var search = view.search(); let name = try search.utf8("name")`
+    @_lifetime(copy self)
+    package func search() -> FieldSearch {
+        tied(FieldSearch(unowned: base, count: count), to: self)
     }
 
     /// Every field in order: `var fields = view.fields(); while let field = fields.next() { field.key ... }`
@@ -112,10 +118,6 @@ package struct DocumentView: ~Escapable {
                 throw MongoError(.malformedDocument, "field '\(field.key)' holds text that is not UTF-8")
             }
         }
-    }
-
-    private func missing(_ key: FieldName, _ expected: String) -> MongoError {
-        MongoError(.malformedDocument, "field '\(key)' is missing or is not \(expected)")
     }
 }
 

@@ -64,6 +64,8 @@ enum Limits {
     static let maxRanksOfList = 256
     /// Bytes of the answered pages that are remembered while nothing is written: some hundred to a thousand usual pages.
     static let maxRememberedPageBytes = 4 << 20
+    /// Requests for pages of which is known that they were made lately: some times as many as there is room for their answers. 32 KB.
+    static let tracesOfPages = 4096
     /// Ranks of all lists: at the usual 50 bytes of a sort key about 3 MB.
     static let maxRememberedRanks = 32_768
     /// Orders in another state than the one that is asked for that a page passes over at most, before it ends early: some
@@ -126,8 +128,6 @@ enum Limits {
     /// How long a settler keeps its lease without renewing it. Another one takes over within this and a look after a crash: less than
     /// 2 s.
     static let leaseDuration = Duration.milliseconds(1500)
-    /// The longest lease of a settler whose settlements take so long: longer than a transaction may take.
-    static let maxLeaseDuration = Duration.seconds(12)
     /// How often the lease is renewed: two renewals may fail before it is lost.
     static let leaseRenewal = Duration.milliseconds(500)
     /// A lease that nobody has renewed for this long by a standby's own clock is nobody's, whatever the database's clock says.

@@ -87,7 +87,7 @@ extension EndToEnd {
             try await ServerProcess.with(.external(uri: mongod.uri)) { server in
                 try await server.withChannel { channel in
                     _ = try await channel.catalog.listProducts(.init(), options: patient)
-                    try stopAllThreads(of: mongod.pid)
+                    mongod.signal(SIGSTOP)
                     let calls = (0..<200).map { number in
                         Task { () -> RPCError? in
                             do throws(RPCError) {
@@ -115,7 +115,7 @@ extension EndToEnd {
             defer { mongod.discard() }
             try await ServerProcess.with(.external(uri: mongod.uri)) { server in
                 try await server.withChannel { channel in
-                    try stopAllThreads(of: mongod.pid)
+                    mongod.signal(SIGSTOP)
                     let call = Task { try await channel.catalog.listProducts(.init(), options: patient) }
                     try await wait(on: server) { $0.inFlightCount == 2 }
                     server.process.signal(SIGTERM)

@@ -22,6 +22,24 @@ final class CatalogSnapshots: Sendable {
 
     init(categories: CategoryStore) { self.categories = categories }
 
+    /// A reading that a page may be read with before it is known whether it still holds: the page's reply may tell. Nil where nothing is to
+    /// be gained: there is one that is not older than `arrival`, or something was being written.
+    func guess(since arrival: MonotonicTime) -> Reading? {
+        newest.withLock { newest in
+            guard let known = newest, known.quietTime != nil, known.begun <= arrival else { return nil }
+            return known
+        }
+    }
+
+    /// After `time`, the database told the quiet time of a guess: nothing was written since, and a reading that was begun at `time` would
+    /// be the same.
+    func confirm(_ guess: Reading, since time: MonotonicTime) {
+        newest.withLock { newest in
+            guard let known = newest, known.quietTime == guess.quietTime, known.begun < time else { return }
+            newest?.begun = time
+        }
+    }
+
     /// A reading that is not older than `arrival`.
     func reading(
         since arrival: MonotonicTime, _ client: borrowing Client, before deadline: Deadline

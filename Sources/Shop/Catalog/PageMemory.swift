@@ -8,6 +8,9 @@ import Synchronization
 /// What is read after a quiet time and remembered under it, is right for a call at whose own quiet time the same is told: between the
 /// two nothing was written, be it by this server or by others. The call has asked for that time after its arrival, so it gets what
 /// it would have read itself. With a write in between all that was known is forgotten.
+///
+/// A page that is asked for once is not worth it: what is kept is the memory that the next page would have been written to, still warm. So
+/// the first answer to a request leaves only a trace, and one that finds such a trace is remembered.
 final class PageMemory: Sendable {
     typealias Answer = EncodedMessage<Catalog.ListProductsResponse>
 
@@ -15,6 +18,16 @@ final class PageMemory: Sendable {
         var quietTime: ClusterTime?
         var answers: [Identity: Answer] = [:]
         var bytes = 0
+        /// Of requests that were answered lately, as long as no other one's trace takes the place.
+        var traces = [Int](repeating: 0, count: Limits.tracesOfPages)
+
+        /// Whether the request has left its trace; else it does now.
+        mutating func isAskedAgain(_ request: Identity) -> Bool {
+            let hash = request.hashValue
+            let place = Int(UInt(bitPattern: hash) % UInt(traces.count))
+            defer { traces[place] = hash }
+            return traces[place] == hash
+        }
 
         mutating func forgetAll() {
             answers.removeAll(keepingCapacity: true)
@@ -33,10 +46,14 @@ final class PageMemory: Sendable {
         return state.withLock { $0.quietTime == quietTime ? $0.answers[Identity(request)] : nil }
     }
 
+    /// Remembers the answer to a request that was answered before, too.
+    ///
     /// - Parameter quietTime: of a reply that had come before the answer was read.
     func remember(_ answer: Answer, to request: PageRequest, at quietTime: ClusterTime?) {
         guard let quietTime, answer.byteCount <= Limits.maxRememberedPageBytes / 8 else { return }
+        let request = Identity(request)
         state.withLock { state in
+            guard state.isAskedAgain(request) else { return }
             if state.quietTime != quietTime {
                 state.quietTime = quietTime
                 state.forgetAll()
@@ -44,7 +61,7 @@ final class PageMemory: Sendable {
                 // What many ask for is soon back.
                 state.forgetAll()
             }
-            guard state.answers.updateValue(answer, forKey: Identity(request)) == nil else { return }
+            guard state.answers.updateValue(answer, forKey: request) == nil else { return }
             state.bytes += answer.byteCount
         }
     }

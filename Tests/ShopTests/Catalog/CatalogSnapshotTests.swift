@@ -50,6 +50,43 @@ struct CatalogSnapshotTests {
         }
     }
 
+    @Test("a lone page takes no look at the stamp while nothing is written")
+    func oneCommand() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, _ in
+            try await catalog.importAll([.sample("a")])
+            // Others write to the same server now and then.
+            var lookedEachTime = true
+            for _ in 0..<100 where lookedEachTime {
+                let (page, looks) = try await shop.costs(in: CollectionName.catalog, by: "_id_") { try await catalog.listProducts(.init()) }
+                #expect(page.totalSize == 1)
+                lookedEachTime = !looks.isEmpty
+            }
+            #expect(!lookedEachTime)
+        }
+    }
+
+    @Test("a page that is read before the stamp is looked at shows what was written just before", arguments: ["", "rock"])
+    func writtenBefore(category: String) async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        try await shop.withClient { catalog, _ in
+            var stock: [Int64] = []
+            for number in 0..<20 {
+                try await catalog.importAll([.sample("p\(10 + number)", category: "Rock \(number % 3)", stock: 0)])
+                stock.append(0)
+                for index in [0, number / 2] {
+                    let request = Catalog.AdjustStockRequest(id: "p\(10 + index)", delta: 1, requestId: "r\(number)-\(index)")
+                    stock[index] = try await catalog.adjustStock(request).stock
+                    let page = try await catalog.listProducts(.init(category: category, pageSize: 100))
+                    #expect(page.totalSize == stock.count && page.products.count == stock.count)
+                    #expect(Set(page.products.map { "\($0.id) \($0.stock)" }) == Set(stock.indices.map { "p\(10 + $0) \(stock[$0])" }))
+                }
+            }
+        }
+    }
+
     @Test("each change of the catalogue replaces the stamp; settled orders do not")
     func stamps() async throws {
         let shop = try RunningShop()

@@ -32,18 +32,39 @@ struct PageMemoryTests {
         return try Catalog.ListProductsResponse(serializedBytes: bytes).totalSize
     }
 
+    /// Remembered is what is answered a second time.
+    private func remember(_ answer: PageMemory.Answer, to request: PageRequest, at time: ClusterTime?, in memory: PageMemory) {
+        memory.remember(answer, to: request, at: time)
+        memory.remember(answer, to: request, at: time)
+    }
+
+    @Test("are those that are asked for again")
+    func onlyPopular() throws {
+        let memory = PageMemory()
+        let (first, second) = (try request(.init(page: 1)), try request(.init(page: 2)))
+        // Not worth a trace: there was no quiet time.
+        memory.remember(answer(1), to: first, at: nil)
+        memory.remember(answer(1), to: first, at: ClusterTime(1))
+        #expect(memory.byteCount == 0 && memory.answer(to: first, at: ClusterTime(1)) == nil)
+        // Whatever was written between.
+        memory.remember(answer(2), to: first, at: ClusterTime(2))
+        #expect(try number(memory.answer(to: first, at: ClusterTime(2))) == 2)
+        memory.remember(answer(3), to: second, at: ClusterTime(2))
+        #expect(memory.answer(to: second, at: ClusterTime(2)) == nil)
+    }
+
     @Test("are good for their request and their quiet time only")
     func exact() throws {
         let memory = PageMemory()
         let (one, two) = (ClusterTime(1), ClusterTime(2))
         let first = try request(.init())
-        memory.remember(answer(1), to: first, at: nil)
+        remember(answer(1), to: first, at: nil, in: memory)
         #expect(memory.answer(to: first, at: nil) == nil && memory.answer(to: first, at: one) == nil)
-        memory.remember(answer(1), to: first, at: one)
+        remember(answer(1), to: first, at: one, in: memory)
         #expect(try number(memory.answer(to: first, at: one)) == 1)
         #expect(memory.answer(to: first, at: two) == nil && memory.answer(to: first, at: nil) == nil)
         // What was read under another time replaces all.
-        memory.remember(answer(2), to: try request(.init(page: 2)), at: two)
+        remember(answer(2), to: try request(.init(page: 2)), at: two, in: memory)
         #expect(memory.answer(to: first, at: one) == nil && memory.answer(to: first, at: two) == nil)
         #expect(try number(memory.answer(to: try request(.init(page: 2)), at: two)) == 2)
     }
@@ -62,7 +83,9 @@ struct PageMemoryTests {
             .init(pageToken: after("\u{E9}", nil)), .init(pageToken: after("e\u{301}", nil)),
         ]
         let memory = PageMemory()
-        for (index, asked) in requests.enumerated() { memory.remember(answer(Int64(index)), to: try request(asked), at: ClusterTime(1)) }
+        for (index, asked) in requests.enumerated() {
+            remember(answer(Int64(index)), to: try request(asked), at: ClusterTime(1), in: memory)
+        }
         for (index, asked) in requests.enumerated() {
             #expect(try number(memory.answer(to: try request(asked), at: ClusterTime(1))) == Int64(index), "\(asked)")
         }
@@ -73,11 +96,11 @@ struct PageMemoryTests {
         let memory = PageMemory()
         let each = Limits.maxRememberedPageBytes / 16
         for page in 1...100 {
-            memory.remember(answer(Int64(page), bytes: each), to: try request(.init(page: Int32(page))), at: ClusterTime(1))
+            remember(answer(Int64(page), bytes: each), to: try request(.init(page: Int32(page))), at: ClusterTime(1), in: memory)
             #expect(memory.byteCount <= Limits.maxRememberedPageBytes)
             #expect(try number(memory.answer(to: try request(.init(page: Int32(page))), at: ClusterTime(1))) == Int64(page))
         }
-        memory.remember(answer(0, bytes: Limits.maxRememberedPageBytes / 8), to: try request(.init()), at: ClusterTime(2))
+        remember(answer(0, bytes: Limits.maxRememberedPageBytes / 8), to: try request(.init()), at: ClusterTime(2), in: memory)
         #expect(memory.answer(to: try request(.init()), at: ClusterTime(2)) == nil)
     }
 
