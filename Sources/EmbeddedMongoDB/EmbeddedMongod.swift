@@ -93,6 +93,11 @@ package final class EmbeddedMongod: Sendable {
         process.signal(number)
     }
 
+    /// Calls `body` with how it ended, once, when it ends without having been stopped or killed through this instance.
+    package func whenItEndsByItself(_ body: @escaping @Sendable (_ status: String) -> Void) {
+        process.whenItEndsByItself(body)
+    }
+
     package var isRunning: Bool { process.pid != nil }
 
     // MARK: Starting

@@ -15,6 +15,13 @@ final class MongodProcess: Sendable {
     }
 
     private let state = Mutex(State.notStarted)
+    private let mourner = Mutex(Mourner())
+    /// Who is to hear of an end that nobody here asked for.
+    private struct Mourner {
+        var isEndWanted = false
+        var body: (@Sendable (_ status: String) -> Void)?
+    }
+
     private let arguments: [String]
     private let logPath: String
     /// The process runs, or could not be started.
@@ -60,7 +67,24 @@ final class MongodProcess: Sendable {
 
     /// Sends a signal, unless the process has ended: its number may be another's by then.
     func signal(_ number: Int32) {
+        if [SIGTERM, SIGKILL].contains(number) { mourner.withLock { $0.isEndWanted = true } }
         state.withLock { if case .running(let pid) = $0 { _ = kill(pid, number) } }
+    }
+
+    /// Calls `body`, in the keeper's thread, once it has ended without having been told to by `signal`.
+    func whenItEndsByItself(_ body: @escaping @Sendable (_ status: String) -> Void) {
+        mourner.withLock { $0.body = body }
+        // It may have ended before.
+        mourn()
+    }
+
+    private func mourn() {
+        guard let status = end else { return }
+        let body = mourner.withLock { mourner in
+            defer { mourner.body = nil }
+            return mourner.isEndWanted ? nil : mourner.body
+        }
+        body?(status)
     }
 
     /// False if it still runs after that time; -1 waits for ever.
@@ -84,6 +108,7 @@ final class MongodProcess: Sendable {
             state = .ended(Self.describe(status))
         }
         exited.happen()
+        mourn()
     }
 
     private func spawn() -> State {

@@ -128,6 +128,8 @@ enum Limits {
     /// How long a settler keeps its lease without renewing it. Another one takes over within this and a look after a crash: less than
     /// 2 s.
     static let leaseDuration = Duration.milliseconds(1500)
+    /// The longest lease of a settler whose settlements take so long: longer than a transaction may take.
+    static let maxLeaseDuration = Duration.seconds(12)
     /// How often the lease is renewed: two renewals may fail before it is lost.
     static let leaseRenewal = Duration.milliseconds(500)
     /// A lease that nobody has renewed for this long by a standby's own clock is nobody's, whatever the database's clock says.

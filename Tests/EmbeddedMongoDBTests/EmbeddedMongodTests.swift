@@ -180,7 +180,7 @@ private func startFailure(
 private func withClient<R>(
     of mongod: EmbeddedMongod, _ body: (borrowing Client) throws(MongoError) -> R
 ) throws -> R {
-    try ClientPool(uri: mongod.uri, appName: "test", timeouts: .background).withClient(body)
+    try ClientPool.passing(uri: mongod.uri, appName: "test", timeouts: .background).withClient(body)
 }
 
 private func insert(into mongod: EmbeddedMongod) throws {

@@ -22,7 +22,7 @@ extension EndToEnd {
                 let server = try await ServerProcess.start(.external(uri: mongod.uri))
                 let findings = try await OrderLoad([server.endpoint], seed: seed, triesOnce: true).run(mongodb: mongod.uri) { load in
                     try await load.more(50)
-                    mongod.signal(SIGSTOP)
+                    try stopAllThreads(of: mongod.pid)
                     try await expectUnavailable(server)
                     mongod.signal(SIGCONT)
                     try await expectRecovery(load, "it stood still")
@@ -72,7 +72,7 @@ extension EndToEnd {
             #expect(time < Self.recovery)
         }
 
-        /// Three mongods, two servers: the primary resigns, and the next one is killed.
+        /// Three mongods, two servers: the primary resigns, and the next one is killed when it alone has some settlements.
         @Test(arguments: Seeds.fresh(1, long: 5)) func primaryIsLost(seed: UInt64) async throws {
             print("seed \(seed)")
             try await MongoTrio.with { trio in
@@ -84,7 +84,18 @@ extension EndToEnd {
                     let second = try await trio.primary(otherThan: first)
                     try await expectRecovery(load, "the primary resigned")
 
+                    try trio.setReplication(from: second, isOn: false)
+                    let deadline = ContinuousClock.now + .seconds(30)
+                    while try trio.sequence(at: second, .local) <= trio.sequence(at: second, .majority), ContinuousClock.now < deadline {
+                        try await Task.sleep(for: .milliseconds(2))
+                    }
+                    // Longer than it takes to tell of a settlement.
+                    try await Task.sleep(for: .milliseconds(300))
+                    let (told, had, alone) = try (load.lastTold, trio.sequence(at: second, .majority), trio.sequence(at: second, .local))
+                    print("the primary alone has the settlements \(had + 1) to \(alone); \(told) are told")
+                    #expect(alone > had && told <= had, "nobody is told of what can be undone")
                     await trio.kill(second)
+                    try trio.setReplication(from: second, isOn: true)
                     _ = try await trio.primary(otherThan: second)
                     try await expectRecovery(load, "the primary was killed")
                     try await trio.start(second)

@@ -87,7 +87,7 @@ extension EndToEnd {
             try await ServerProcess.with(.external(uri: mongod.uri)) { server in
                 try await server.withChannel { channel in
                     _ = try await channel.catalog.listProducts(.init(), options: patient)
-                    mongod.signal(SIGSTOP)
+                    try stopAllThreads(of: mongod.pid)
                     let calls = (0..<200).map { number in
                         Task { () -> RPCError? in
                             do throws(RPCError) {
@@ -115,7 +115,7 @@ extension EndToEnd {
             defer { mongod.discard() }
             try await ServerProcess.with(.external(uri: mongod.uri)) { server in
                 try await server.withChannel { channel in
-                    mongod.signal(SIGSTOP)
+                    try stopAllThreads(of: mongod.pid)
                     let call = Task { try await channel.catalog.listProducts(.init(), options: patient) }
                     try await wait(on: server) { $0.inFlightCount == 2 }
                     server.process.signal(SIGTERM)

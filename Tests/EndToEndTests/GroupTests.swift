@@ -25,24 +25,21 @@ extension EndToEnd {
                             }
                             defer { for watcher in watchers { watcher.signal(SIGKILL) } }
                             try await everyoneGetsSome(watchers, mine)
-                            let before = Self.keys(watchers)
 
                             watchers[0].signal(SIGKILL)
-                            watchers[1].signal(SIGSTOP)
-                            let stopped = ContinuousClock.now
+                            _ = await watchers[0].ended()
+                            try stopAllThreads(of: watchers[1].pid)
                             try await mine.submitAll((0..<200).map { "late-\($0)" })
                             try await foreign.submitAll((0..<50).map { "foreign-\($0)" })
+                            let submitted = ContinuousClock.now
                             // The one that is left has nearly all at once: far sooner than the silence of the stopped one is noticed.
                             #expect(await watchers[2].output.eventually { Self.keys(in: $0, "late-").count >= 150 })
-                            let quick = ContinuousClock.now - stopped
+                            let quick = ContinuousClock.now - submitted
                             #expect(quick < .seconds(4))
                             // What the others had comes to it, too.
-                            let isComplete = await watchers[2].output.eventually(within: .seconds(30)) { text in
-                                before.union(Self.keys(in: watchers[1].output.soFar, "")).union(Self.keys(in: text, ""))
-                                    .isSuperset(of: (0..<200).map { "late-\($0)" })
-                            }
+                            let isComplete = await watchers[2].output.eventually(within: .seconds(60)) { Self.keys(in: $0, "late-").count == 200 }
                             #expect(isComplete, "\(200 - Self.keys(in: watchers[2].output.soFar, "late-").count) are missing")
-                            print("150 of 200 after \(quick), all after \(ContinuousClock.now - stopped)")
+                            print("150 of 200 after \(quick), all after \(ContinuousClock.now - submitted)")
 
                             // Back to life it is a member again, and shares what comes.
                             watchers[1].signal(SIGCONT)
@@ -61,15 +58,13 @@ extension EndToEnd {
         /// Submits until each of them has printed something new.
         private func everyoneGetsSome(_ watchers: [ChildProcess], _ channel: RPCClient.Channel) async throws {
             let counts = watchers.map { Self.keys(in: $0.output.soFar, "").count }
-            for round in 0..<100 {
-                try await channel.submitAll((0..<12).map { "warm-\(UInt64.random(in: 0 ... .max))-\(round)-\($0)" })
+            let deadline = ContinuousClock.now + .seconds(60)
+            while ContinuousClock.now < deadline {
+                try await channel.submitAll((0..<12).map { "warm-\(UInt64.random(in: 0 ... .max))-\($0)" })
                 if zip(watchers, counts).allSatisfy({ Self.keys(in: $0.output.soFar, "").count > $1 }) { return }
+                try await Task.sleep(for: .milliseconds(10))
             }
             Issue.record("somebody gets nothing: \(watchers.map { Self.keys(in: $0.output.soFar, "").count })")
-        }
-
-        private static func keys(_ watchers: [ChildProcess]) -> Set<String> {
-            watchers.reduce(into: []) { $0.formUnion(keys(in: $1.output.soFar, "")) }
         }
 
         /// The keys that begin with `prefix` in complete lines.

@@ -18,6 +18,33 @@ extension EndToEnd {
             try await withMongod { try await KilledReplay(database: .external(uri: $0), seed: seed).run() }
         }
 
+        /// The server ends, too, and says why; its successor has what was accepted.
+        @Test func anEmbeddedMongoDBDiesByItself() async throws {
+            try await withTemporaryFolder { folder in
+                let endpoint = ServerProcess.freeEndpoint()
+                let product = Catalog.Product(
+                    id: "p", name: "Product", category: "Things", price: .init(currencyCode: "USD", units: 1), stock: 10)
+                let order = Orders.SubmitOrderRequest(idempotencyKey: "k", lines: [.init(productId: "p", quantity: 1)])
+                let server = try await ServerProcess.start(.embedded(folder: folder), at: endpoint)
+                try await server.withChannel { channel in
+                    try await channel.catalog.importAll([product])
+                    _ = try await channel.orders.submitOrder(order, options: patient)
+                    kill(try #require(server.mongodPID), SIGKILL)
+                    let hasEnded = await server.process.ends(within: .seconds(60))
+                    #expect(hasEnded)
+                    let end = await server.process.ended()
+                    #expect(end == .exited(1) && server.process.errors.soFar.contains("MongoDB has ended by itself"), "\(server.process.errors.soFar)")
+                }
+                try await ServerProcess.with(.embedded(folder: folder), at: endpoint) { server in
+                    try await server.withChannel { channel in
+                        let again = try await channel.orders.submitOrder(order, options: patient)
+                        #expect(again.replayed)
+                        #expect(try await channel.orders.settled(again.order?.id ?? "").state == .fulfilled)
+                    }
+                }
+            }
+        }
+
         @Test(arguments: seeds) func killedTogetherWithMongoDB(seed: UInt64) async throws {
             print("seed \(seed): the server is killed, and its MongoDB with it")
             try await withTemporaryFolder { try await KilledReplay(database: .embedded(folder: $0), seed: seed).run() }

@@ -10,7 +10,7 @@ extension EndToEnd {
             try await withTemporaryMongod { database in
                 try await ServerProcess.with(database) { server in
                     let shell = Shell(server)
-                    let pool = try ClientPool(uri: server.mongodb, appName: "vandal", size: 1, timeouts: .calls)
+                    let pool = try ClientPool.passing(uri: server.mongodb, appName: "vandal", size: 1, timeouts: .calls)
                     try pool.withClient { client throws(MongoError) in
                         try client.collection("products", in: "orderwire").insertOne(
                             Document { $0.append("_id", "broken"); $0.append("stock", 5) })

@@ -64,7 +64,7 @@ extension EndToEnd {
                 let healthy = try await shell.run("doctor")
                 #expect(healthy.end == .exited(0) && healthy.output == "" && healthy.errors == "2 products in 2 categories: nothing found\n")
 
-                let pool = try ClientPool(uri: server.mongodb, appName: "vandal", size: 1, timeouts: .calls)
+                let pool = try ClientPool.passing(uri: server.mongodb, appName: "vandal", size: 1, timeouts: .calls)
                 try pool.withClient { client throws(MongoError) in
                     let wrong = Update { update in update.document("$set") { $0.append("count", 7) } }
                     _ = try client.collection("categories", in: "orderwire").updateOne(Document { $0.append("_id", "rock") }, wrong)

@@ -92,7 +92,8 @@ extension EndToEnd {
                 let ready = ContinuousClock.now
                 let delay = try await waiting.value - ready
                 print("a waiting call was answered \(delay) after its server was ready")
-                #expect(delay < .milliseconds(500))
+                // Far below the 60 s of its timeouts, and far above what a busy machine takes.
+                #expect(delay < .seconds(10))
                 await second.kill()
             }
         }

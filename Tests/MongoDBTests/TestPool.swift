@@ -8,7 +8,7 @@ struct TestPool {
     let database: String
     let appName: String
 
-    /// Ending a pool takes libmongoc half a second, so tests that ask nothing of it have one together.
+    /// Tests that ask nothing of their pool have one together.
     private static let common = Result { try ClientPool(uri: TestMongo.shared.uri, appName: "tests", timeouts: .calls) }
 
     init() throws {
@@ -22,7 +22,7 @@ struct TestPool {
         let (uri, name) = TestMongo.freshDatabase()
         database = name
         appName = name
-        pool = try ClientPool(uri: uri, appName: name, size: size, timeouts: timeouts)
+        pool = try ClientPool.passing(uri: uri, appName: name, size: size, timeouts: timeouts)
     }
 
     /// Runs `body` with a client and the collection `things`.

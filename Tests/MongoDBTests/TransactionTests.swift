@@ -141,7 +141,7 @@ import TestSupport
         let uri: String = TestMongo.shared.uri
         let database: String = test.database
         await #expect(processExitsWith: .signal(SIGKILL)) { [uri = uri as String, database = database as String] in
-            let pool = try ClientPool(uri: uri, appName: "victim", timeouts: .calls)
+            let pool = try ClientPool.passing(uri: uri, appName: "victim", timeouts: .calls)
             try pool.withClient { (client) throws(MongoError) in
                 let session = try client.startSession()
                 let lease = client.collection("leases", in: database)

@@ -150,7 +150,7 @@ import ZeroMQ
         let channel = try Channel(to: server.endpoint, name: "tester", configuration: .patient)
         defer { channel.close() }
         #expect(try await channel.echo("first", timeout: .seconds(20)) == "first")
-        server.signal(SIGSTOP)
+        try server.stopAllThreads()
         let large = String(repeating: "x", count: 100_000)
         let calls = (0..<1500).map { _ in
             Task { await failure { () throws(RPCError) in try await channel.echo(large, timeout: .seconds(4)) } }
@@ -178,7 +178,7 @@ import ZeroMQ
         let channel = try Channel(to: server.endpoint, name: "tester", configuration: .patient)
         defer { channel.close() }
         #expect(try await channel.echo("first", timeout: .seconds(20)) == "first")
-        server.signal(SIGSTOP)
+        try server.stopAllThreads()
         let error = await failure { () throws(RPCError) in try await channel.echo("stopped", timeout: .milliseconds(500)) }
         #expect(error?.code == .deadlineExceeded && error?.disposition == .maybe)
         server.signal(SIGCONT)

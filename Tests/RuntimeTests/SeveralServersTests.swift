@@ -215,7 +215,7 @@ import ZeroMQ
         let channel = try Channel(to: servers.map(\.endpoint), name: "tester", configuration: .patient)
         defer { channel.close() }
         for server in servers { _ = try await channel.echo.echo(.init(), options: CallOptions(timeout: .seconds(20), endpoint: server.endpoint)) }
-        servers[0].signal(SIGSTOP)
+        try servers[0].stopAllThreads()
         let stopped = MonotonicTime.now
         // One caller has nothing in flight to go by: it meets the stopped server again and again, until that is known.
         var lastFailure = stopped

@@ -114,7 +114,15 @@ struct DatabaseFailureTests {
             #expect(invoked.disposition == .maybe)
             #expect(invoked.retryDelay == Limits.databaseRetryDelay)
         }
-        let response = try await orders.submitOrder(request)
+        // The database may be taken for away for another moment.
+        let response = try await eventually { () async throws -> Orders.SubmitOrderResponse? in
+            do throws(RPCError) {
+                return try await orders.submitOrder(request)
+            } catch {
+                guard error.code == .unavailable else { throw error }
+                return nil
+            }
+        }
         #expect(response.order?.id == OrderID.make(identity: "tester", key: "k"))
     }
 

@@ -33,8 +33,8 @@ final class RunningShop: Sendable {
         if configuration.serverName == ShopConfiguration().serverName { configuration.serverName = appName }
         var logger = Logger(label: "shop")
         logger.logLevel = .critical
-        calls = try ClientPool(uri: mongod.uri, appName: appName, timeouts: .calls)
-        background = try ClientPool(uri: mongod.uri, appName: appName, timeouts: .background)
+        calls = try ClientPool.passing(uri: mongod.uri, appName: appName, timeouts: .calls)
+        background = try ClientPool.passing(uri: mongod.uri, appName: appName, timeouts: .background)
         let firstPort = PortPicker.free()
         publisher = EventPublisher(endpoints: EventEndpoints(ports: firstPort...firstPort + 20))
         let shop = try Shop.start(

@@ -8,6 +8,8 @@ struct LeaseObservation: Sendable, Equatable {
     var holder: String
     /// As it is stored. Each renewal changes it, so an equal one later means that nobody renewed.
     var expires: BSONDate
+    /// For how long it was taken or renewed.
+    var lasts: Duration
     /// Whether that has passed, by the database's clock.
     var isExpired: Bool
     /// The session of the last holder's transactions. One that was killed has left its transaction open, perhaps, and with it a
@@ -40,6 +42,9 @@ struct LeaseState: Sendable, Equatable {
 
     /// This server's name in the lease: the same after a restart.
     let name: String
+    /// For how long this server takes and renews the lease: long enough for a settlement, which renews it only when it is committed.
+    /// Otherwise servers whose settlements take longer would take the lease from each other in the midst of them, for ever.
+    private(set) var duration = Limits.leaseDuration
     private(set) var phase: Phase = .standby(lookAt: MonotonicTime(nanoseconds: 0))
     /// Whether this process has neither held the lease nor seen another's yet. Until then a lease in its name is its
     /// predecessor's, which is no more.
@@ -78,7 +83,7 @@ struct LeaseState: Sendable, Equatable {
         var change = Change(epoch: seen.epoch, expires: seen.expires, seenAt: now)
         if let lastChange, lastChange.epoch == seen.epoch, lastChange.expires == seen.expires { change = lastChange }
         lastChange = change
-        return seen.isExpired || (isNew && seen.holder == name) || now >= change.seenAt.advanced(by: Limits.leaseSilence)
+        return seen.isExpired || (isNew && seen.holder == name) || now >= change.seenAt.advanced(by: max(Limits.leaseSilence, seen.lasts * 2))
     }
 
     /// The lease was seen to be someone else's.
@@ -100,12 +105,23 @@ struct LeaseState: Sendable, Equatable {
         phase = .holding(epoch: epoch, renewedAt: asked)
     }
 
+    /// A settlement took so long.
+    mutating func settled(in time: Duration) {
+        duration = min(max(time * 2, Limits.leaseDuration), Limits.maxLeaseDuration)
+    }
+
+    /// There is nothing to settle.
+    mutating func rested() { duration = Limits.leaseDuration }
+
     /// Something failed, or the session is a new one: a holder renews before it settles again.
     mutating func doubt() {
         guard case .holding(let epoch, _) = phase else { return }
         phase = .holding(epoch: epoch, renewedAt: MonotonicTime(nanoseconds: 0))
     }
 
-    /// The epoch has moved on: someone else took the lease.
-    mutating func lost(at now: MonotonicTime) { stayStandby(at: now) }
+    /// The epoch has moved on: someone else took the lease, which did not last long enough.
+    mutating func lost(at now: MonotonicTime) {
+        duration = min(duration * 2, Limits.maxLeaseDuration)
+        stayStandby(at: now)
+    }
 }

@@ -25,7 +25,7 @@ struct LeaseStore: Sendable {
     /// Looks, without waiting for whoever has the document locked.
     func observe(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> LeaseObservation? {
         let projection = Document { projection in
-            for field in ["epoch", "holder", "expires", "session"] as [FieldName] { projection.append(field, 1) }
+            for field in ["epoch", "holder", "expires", "lasts", "session"] as [FieldName] { projection.append(field, 1) }
             projection.document("isExpired") { Self.appendExpired(to: &$0) }
         }
         let options = FindOptions(projection: projection, timeLimit: deadline.remaining)
@@ -33,14 +33,15 @@ struct LeaseStore: Sendable {
             .findOne(Document { $0.append("_id", Self.id) }, options) { row throws(MongoError) in
                 LeaseObservation(
                     epoch: try row.int64("epoch"), holder: row.find("holder")?.string ?? "", expires: try row.date("expires"),
-                    isExpired: try row.bool("isExpired"), session: row.find("session")?.binary.flatMap { SessionID($0) })
+                    lasts: row.find("lasts")?.int64.map { .milliseconds($0) } ?? Limits.leaseDuration, isExpired: try row.bool("isExpired"), session: row.find("session")?.binary.flatMap { SessionID($0) })
             }
     }
 
     /// Takes the lease that was seen like this: the epoch moves on, which fences its last holder. Nil where somebody was quicker,
     /// or its holder has renewed it.
     func take(
-        from observed: LeaseObservation, holder: String, session: SessionID, _ client: borrowing Client, before deadline: Deadline
+        from observed: LeaseObservation, holder: String, session: SessionID, lasting duration: Duration, _ client: borrowing Client,
+        before deadline: Deadline
     ) throws(MongoError) -> Int64? {
         let filter = Document { filter in
             filter.append("_id", Self.id)
@@ -54,7 +55,7 @@ struct LeaseStore: Sendable {
                     set.append("epoch", epoch)
                     set.append("holder", holder)
                     set.append("session", session)
-                    Self.appendExpiry(to: &set)
+                    Self.append(duration, to: &set)
                 }
             }
         ])
@@ -65,13 +66,13 @@ struct LeaseStore: Sendable {
 
     /// Extends the lease and notes the session that transactions run in from now on. False where it is lost.
     func renew(
-        epoch: Int64, session: SessionID, _ client: borrowing Client, before deadline: Deadline
+        epoch: Int64, session: SessionID, lasting duration: Duration, _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> Bool {
         let update = Update(pipeline: [
             Document { stage in
                 stage.document("$set") { set in
                     set.append("session", session)
-                    Self.appendExpiry(to: &set)
+                    Self.append(duration, to: &set)
                 }
             }
         ])
@@ -94,7 +95,7 @@ struct LeaseStore: Sendable {
     ///
     /// - Returns: the last of the numbers; nil where the lease is lost.
     func takeSequence(
-        _ count: Int, epoch: Int64, _ session: borrowing Session, before deadline: Deadline
+        _ count: Int, epoch: Int64, lasting duration: Duration, _ session: borrowing Session, before deadline: Deadline
     ) throws(MongoError) -> Int64? {
         let update = Update(pipeline: [
             Document { stage in
@@ -105,7 +106,7 @@ struct LeaseStore: Sendable {
                             $0.append(count)
                         }
                     }
-                    Self.appendExpiry(to: &set)
+                    Self.append(duration, to: &set)
                 }
             }
         ])
@@ -136,11 +137,13 @@ struct LeaseStore: Sendable {
         }
     }
 
-    private static func appendExpiry(to set: inout DocumentBuilder) {
+    private static func append(_ duration: Duration, to set: inout DocumentBuilder) {
+        let milliseconds = Int64(duration.wholeMicroseconds / 1000)
+        set.append("lasts", milliseconds)
         set.document("expires") { sum in
             sum.array("$add") {
                 $0.append("$$NOW")
-                $0.append(Int64(Limits.leaseDuration.wholeMicroseconds / 1000))
+                $0.append(milliseconds)
             }
         }
     }

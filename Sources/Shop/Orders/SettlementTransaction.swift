@@ -17,16 +17,17 @@ struct SettlementTransaction: Sendable {
     }
 
     /// - Parameters:
+    ///   - lasting: for how long the lease is renewed.
     ///   - known: what earlier settlements of this settler know of products; in the end, what this one knows.
     ///   - concern: what the commit waits for.
     ///   - pause: waits before a repetition, or returns false to give up.
     func run(
-        _ batch: [OrderRecord], epoch: Int64, knowing known: inout KnownProducts, on session: borrowing Session,
+        _ batch: [OrderRecord], epoch: Int64, lasting: Duration, knowing known: inout KnownProducts, on session: borrowing Session,
         to concern: CommitConcern = .majority, before deadline: Deadline, pause: (Duration) -> Bool
     ) throws(MongoError) -> Outcome {
         do throws(MongoError) {
             let settled = try Transactions.run(on: session, to: concern, before: deadline, pause: pause) { session throws(MongoError) in
-                try settle(batch, epoch, known, session, before: deadline)
+                try settle(batch, epoch, lasting, known, session, before: deadline)
             }
             guard let settled else { return .leaseLost }
             FaultPoint.afterCommit.pass()
@@ -40,11 +41,11 @@ struct SettlementTransaction: Sendable {
 
     /// Takes an order out of the queue without deciding it. False where someone else holds the lease: nothing was done.
     func park(
-        _ id: String, reason: String, epoch: Int64, on session: borrowing Session, before deadline: Deadline,
+        _ id: String, reason: String, epoch: Int64, lasting: Duration, on session: borrowing Session, before deadline: Deadline,
         pause: (Duration) -> Bool
     ) throws(MongoError) -> Bool {
         try Transactions.run(on: session, before: deadline, pause: pause) { session throws(MongoError) in
-            guard try leases.takeSequence(0, epoch: epoch, session, before: deadline) != nil else { return false }
+            guard try leases.takeSequence(0, epoch: epoch, lasting: lasting, session, before: deadline) != nil else { return false }
             try orders.park(id, reason: reason, session, before: deadline)
             return true
         }
@@ -60,9 +61,10 @@ struct SettlementTransaction: Sendable {
 
     /// Nil where the lease is lost.
     private func settle(
-        _ batch: [OrderRecord], _ epoch: Int64, _ known: KnownProducts, _ session: borrowing Session, before deadline: Deadline
+        _ batch: [OrderRecord], _ epoch: Int64, _ lasting: Duration, _ known: KnownProducts, _ session: borrowing Session,
+        before deadline: Deadline
     ) throws(MongoError) -> Settled? {
-        guard let last = try leases.takeSequence(batch.count, epoch: epoch, session, before: deadline) else { return nil }
+        guard let last = try leases.takeSequence(batch.count, epoch: epoch, lasting: lasting, session, before: deadline) else { return nil }
         let open = batch.map(\.open)
         let demands = Decisions.mostDemands(of: open)
         let stamp = try catalogue.stamp(session, before: deadline)

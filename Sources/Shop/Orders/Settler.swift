@@ -84,6 +84,7 @@ final class Settler: Sendable {
             case .settle(let epoch):
                 let isIdle = try settle(epoch, &backlog, &progress, &lease, &troubles, session, client)
                 backoff.reset()
+                if isIdle { lease.rested() }
                 if isIdle && progress.unconfirmed > 0 {
                     try renew(epoch, &lease, &progress, session.id, client)
                 } else if isIdle { sleep(until: min(lease.nextDue, now.advanced(by: Limits.settlerPoll))) }
@@ -112,7 +113,7 @@ final class Settler: Sendable {
         if let old = observed.session { try client.killSessions([old], timeLimit: Self.patience) }
         FaultPoint.inRecovery.pass()
         let epoch = try leases.take(
-            from: observed, holder: name, session: session, client, before: .after(Self.patience))
+            from: observed, holder: name, session: session, lasting: lease.duration, client, before: .after(Self.patience))
         guard let epoch else { return lease.stayStandby(at: asked) }
         lease.taken(epoch: epoch, askedAt: asked)
         logger.info("This server settles orders now", metadata: ["epoch": "\(epoch)"])
@@ -123,7 +124,8 @@ final class Settler: Sendable {
         _ epoch: Int64, _ lease: inout LeaseState, _ progress: inout Progress, _ session: SessionID, _ client: borrowing Client
     ) throws(MongoError) {
         let asked = MonotonicTime.now
-        let isHeld = try transaction.leases.renew(epoch: epoch, session: session, client, before: .after(Self.patience))
+        let isHeld = try transaction.leases.renew(
+            epoch: epoch, session: session, lasting: lease.duration, client, before: .after(Self.patience))
         if isHeld { lease.renewed(askedAt: asked) } else { lose(&lease) }
         if progress.unconfirmed > 0 { didSettle() }
         progress.unconfirmed = 0
@@ -191,12 +193,13 @@ final class Settler: Sendable {
         let asked = MonotonicTime.now
         let isToConfirm = progress.unconfirmed + 1 >= Limits.maxUnconfirmedSettlements
         let outcome = try transaction.run(
-            batch, epoch: epoch, knowing: &progress.products, on: session, to: isToConfirm ? .majority : .primary,
+            batch, epoch: epoch, lasting: lease.duration, knowing: &progress.products, on: session, to: isToConfirm ? .majority : .primary,
             before: .after(Limits.maxTransactionTime), pause: pause)
         switch outcome {
         case .settled(let last):
             progress.unconfirmed = isToConfirm ? 0 : progress.unconfirmed + 1
             lease.renewed(askedAt: asked)
+            lease.settled(in: .microseconds(Int64(clamping: MonotonicTime.now.microseconds(since: asked))))
             logger.debug("Settled", metadata: ["orders": "\(batch.count)", "sequence": "\(last)"])
             // Of those before this one, or of all; the first after a confirmation has nothing to tell yet.
             if progress.unconfirmed != 1 { didSettle() }
@@ -234,7 +237,7 @@ final class Settler: Sendable {
         guard case .holding(let epoch, _) = lease.phase else { return }
         logger.error("An order cannot be settled and is parked", metadata: ["order": "\(id)", "error": "\(reason)"])
         let isHeld = try transaction.park(
-            id, reason: reason, epoch: epoch, on: session, before: .after(Limits.maxTransactionTime), pause: pause)
+            id, reason: reason, epoch: epoch, lasting: lease.duration, on: session, before: .after(Limits.maxTransactionTime), pause: pause)
         if !isHeld { lose(&lease) }
     }
 

@@ -16,7 +16,8 @@ struct Serve: ParsableCommand {
                 --listen tcp://0.0.0.0:7400 --events tcp://0.0.0.0:7401-7655 --advertise shop.internal
 
             Prints "ready ENDPOINT..." on standard output when it serves. SIGTERM and Ctrl-C let the calls in flight end, then \
-            it exits with 0; a second one ends it at once. Logs go to standard error: plain on a terminal, JSON lines elsewhere.
+            it exits with 0; a second one ends it at once. Where an embedded MongoDB ends by itself, so does the server, \
+            with 1: whoever watches over it starts both again. Logs go to standard error: plain on a terminal, JSON lines elsewhere.
             """)
 
     @OptionGroup var options: ServeOptions
@@ -34,9 +35,10 @@ struct Serve: ParsableCommand {
             throw StartFailure(cause: error)
         }
         server.announce()
-        server.stop(because: StopSignal.wait())
+        let signal = StopSignal.wait()
+        server.stop(because: signal)
         // Not by returning: pools of clients would say goodbye to a mongod that has ended, and wait for its answer.
-        Glibc.exit(0)
+        Glibc.exit(signal == StopSignal.none ? ExitStatus.failure : 0)
     }
 }
 

@@ -83,6 +83,10 @@ final class ShopServer {
 
     /// Tells the world that calls are served, and on which terms.
     func announce() {
+        mongod?.whenItEndsByItself { [logger] status in
+            logger.critical("MongoDB has ended by itself, and so does this server: start it again", metadata: ["process.end": "\(status)"])
+            StopSignal.end()
+        }
         logger.warning("Identities are what clients claim, and are not proved: loopback and trusted networks only")
         logger.notice("Serving", metadata: ["server.address": "\(server.endpoints.joined(separator: " "))", "service.version": "\(Version.number)"])
         StandardStream.output.write("ready \(server.endpoints.joined(separator: " "))\n")
@@ -90,7 +94,8 @@ final class ShopServer {
 
     /// Lets the calls in flight end, and stops everything, top down.
     func stop(because signal: Int32) {
-        logger.notice("Draining", metadata: ["signal": "\(signal == SIGINT ? "SIGINT" : "SIGTERM")"])
+        let name = [SIGINT: "SIGINT", SIGTERM: "SIGTERM"][signal] ?? "none"
+        logger.notice("Draining", metadata: ["signal": "\(name)"])
         shop.stop()
         server.shutdown()
         publisher.close()

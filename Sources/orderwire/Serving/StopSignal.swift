@@ -42,7 +42,16 @@ enum StopSignal {
         signal(SIGPIPE, SIG_IGN)
     }
 
-    /// Blocks until a signal came, and returns its number.
+    /// What `wait` returns where this process ends by itself.
+    static let none: Int32 = 0
+
+    /// Lets `wait` return without a signal.
+    static func end() {
+        var byte = UInt8(none)
+        _ = Glibc.write(pipe.write, &byte, 1)
+    }
+
+    /// Blocks until a signal came, and returns its number; or until this process is to end by itself, and returns `none`.
     static func wait() -> Int32 {
         var byte: UInt8 = 0
         while Glibc.read(pipe.read, &byte, 1) < 0 && errno == EINTR {}

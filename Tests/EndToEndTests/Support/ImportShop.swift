@@ -50,7 +50,7 @@ enum ImportShop {
 
     /// Checks what is stored of each category against a count of its products.
     static func expectExactCounts(_ server: ServerProcess) throws {
-        let pool = try ClientPool(uri: server.mongodb, appName: "checker", size: 1, timeouts: .background)
+        let pool = try ClientPool.passing(uri: server.mongodb, appName: "checker", size: 1, timeouts: .background)
         let (stored, counted) = try pool.withClient { client throws(MongoError) in
             var stored: [String: Int64] = [:]
             var cursor = try client.collection("categories", in: "orderwire").find(Document())

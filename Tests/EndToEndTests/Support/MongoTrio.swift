@@ -24,9 +24,8 @@ final class MongoTrio: Sendable {
             self.folder = folder
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             let timeouts = Timeouts(
-                connect: .milliseconds(500), serverSelection: .milliseconds(500), socket: .seconds(20), waitQueue: .seconds(1),
-                maxTime: .seconds(15))
-            pool = try ClientPool(
+                connect: .seconds(2), serverSelection: .seconds(3), socket: .seconds(60), waitQueue: .seconds(1), maxTime: .seconds(50))
+            pool = try ClientPool.passing(
                 uri: "mongodb://127.0.0.1:\(port)/?directConnection=true", appName: "trio", size: 1, timeouts: timeouts)
         }
 
@@ -36,7 +35,8 @@ final class MongoTrio: Sendable {
                 [
                     "--dbpath", folder, "--logpath", folder + "/log", "--logappend", "--replSet", MongoTrio.name, "--bind_ip", "127.0.0.1",
                     "--port", "\(port)", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64",
-                    "--networkMessageCompressors", "disabled", "--setParameter", "diagnosticDataCollectionEnabled=false", "--quiet",
+                    "--networkMessageCompressors", "disabled", "--setParameter", "diagnosticDataCollectionEnabled=false",
+                    "--setParameter", "enableTestCommands=1", "--quiet",
                 ])
             process.withLock { $0 = started }
         }
@@ -106,9 +106,29 @@ final class MongoTrio: Sendable {
     func stepDown(_ index: Int) throws {
         _ = try members[index].run(
             Document { command in
-                command.append("replSetStepDown", 20)
-                command.append("secondaryCatchUpPeriodSecs", 5)
+                command.append("replSetStepDown", 40)
+                command.append("secondaryCatchUpPeriodSecs", 30)
             })
+    }
+
+    /// Lets the others than this member fetch nothing that is written from now on, or go on.
+    func setReplication(from index: Int, isOn: Bool) throws {
+        for other in members.indices where other != index {
+            _ = try members[other].run(
+                Document { command in
+                    command.append("configureFailPoint", "stopReplProducer")
+                    command.append("mode", isOn ? "off" : "alwaysOn")
+                })
+        }
+    }
+
+    /// The last number that a member has given out, as it sees that itself, or as far as it knows that a majority has it.
+    func sequence(at index: Int, _ concern: ReadConcern) throws -> Int64 {
+        try members[index].pool.withClient { client throws(MongoError) in
+            try client.collection("leases", in: "orderwire").findOne(Document(), FindOptions(readConcern: concern)) { row throws(MongoError) in
+                try row.int64("sequence")
+            } ?? 0
+        }
     }
 
     private func initiate() async throws {

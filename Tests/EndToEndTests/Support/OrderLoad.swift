@@ -73,9 +73,14 @@ final class OrderLoad: Sendable {
         #expect(acceptedCount.load(ordering: .relaxed) >= goal, "the load stands still")
     }
 
+    /// The highest number of which anybody was told so far.
+    var lastTold: Int64 {
+        history.events.reduce(0) { last, event in if case .notified(_, let completion) = event { max(last, completion.sequence) } else { last } }
+    }
+
     /// Every order has come to its end, or will not.
     private func drain(_ mongodb: String) async throws {
-        let deadline = ContinuousClock.now + .seconds(30)
+        let deadline = ContinuousClock.now + .seconds(60)
         while try ShopContents.queueLength(in: mongodb) > 0, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(50)) }
     }
 

@@ -148,7 +148,7 @@ import ZeroMQ
                     _ = try peer.answer()
                 }
             }
-            process.signal(SIGSTOP)
+            try process.stopAllThreads()
             for (index, peer) in peers.enumerated() {
                 for id in 21...count / 5 + 20 {
                     try peer.send(echoRequest(id: UInt64(index * count + id), budget: 1_000_000), try echoPayload("x"))

@@ -1,6 +1,7 @@
 import EmbeddedMongoDB
 import Foundation
 import RPC
+import TestSupport
 
 /// The program `runtime-peer` as a child: a victim, or a server that can be stopped and killed.
 final class PeerProcess: Sendable {
@@ -45,6 +46,9 @@ final class PeerProcess: Sendable {
     func wake() throws { try input.fileHandleForWriting.write(contentsOf: [10]) }
 
     func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+    /// Lets it stand still: every thread of it does when this returns.
+    func stopAllThreads() throws { try TestSupport.stopAllThreads(of: process.processIdentifier) }
 
     /// Resident memory in KiB.
     var residentKilobytes: Int {

@@ -16,7 +16,7 @@ struct BacklogTests {
         let lease = try HeldLease(database: database)
         let shop = try RunningShop(database: database)
         defer { shop.stop() }
-        let patient = try ClientPool(uri: TestMongo.shared.uri, appName: "filler", size: 1, timeouts: .background)
+        let patient = try ClientPool.passing(uri: TestMongo.shared.uri, appName: "filler", size: 1, timeouts: .background)
         try await shop.withClient { _, orders in
             let first = try await orders.submitOrder(.sample("first", [("a", 1)]))
             // Documents that are no orders, so that they are out of the queue soon: each settling would take its time.

@@ -14,7 +14,7 @@ final class HeldLease: Sendable {
     /// Takes the lease, from whoever has it.
     init(on uri: String = TestMongo.shared.uri, database: String) throws {
         self.database = database
-        pool = try ClientPool(uri: uri, appName: "lease", size: 1, timeouts: .background)
+        pool = try ClientPool.passing(uri: uri, appName: "lease", size: 1, timeouts: .background)
         try pool.withClient { client throws(MongoError) in
             try LeaseStore(database: database).create(client, before: .after(.seconds(60)))
             try Self.update(database, client) { update in

@@ -34,13 +34,24 @@ struct LeaseModelTests {
             #expect(isAtOnce ? waited < Limits.standbyPoll : waited >= Limits.leaseRenewal && waited <= Limits.leaseDuration + Limits.standbyPoll * 3)
         }
     }
+
+    @Test("servers whose settlements take longer than a lease do not take it from each other for ever", arguments: [1400, 1600, 3500, 9000])
+    func slow(milliseconds: Int) {
+        var random = SeededGenerator(seed: 7)
+        var world = World(servers: 2)
+        world.settlementTime = .milliseconds(milliseconds)
+        world.run(for: .seconds(300), using: &random) { $0.log.count >= 10 }
+        #expect(world.database.log.count == 10)
+        #expect(world.database.takers.count <= 12, "each of them learns how long it takes")
+        world.expectSafe(7)
+    }
 }
 
 /// The lease document, and one clock.
 private struct LeaseDatabase {
     /// How far the wall clock is off.
     var clockOffset: Int64 = 0
-    var lease = LeaseObservation(epoch: 0, holder: "", expires: BSONDate(millisecondsSince1970: 0), isExpired: true, session: nil)
+    var lease = LeaseObservation(epoch: 0, holder: "", expires: BSONDate(millisecondsSince1970: 0), lasts: .zero, isExpired: true, session: nil)
     var sequence: Int64 = 0
     /// The session with an open transaction, which holds the document locked, and what it is to write.
     var open: (session: SessionID, epoch: Int64, count: Int64)?
@@ -49,10 +60,9 @@ private struct LeaseDatabase {
     /// Who took which epoch.
     var takers: [(epoch: Int64, server: String)] = []
 
-    private static let duration = Limits.leaseDuration / .milliseconds(1)
-
-    private func expiry(_ now: Int64) -> BSONDate {
-        BSONDate(millisecondsSince1970: now + clockOffset + Int64(Self.duration))
+    private mutating func extend(for duration: Duration, _ now: Int64) {
+        lease.lasts = duration
+        lease.expires = BSONDate(millisecondsSince1970: now + clockOffset + Int64(duration / .milliseconds(1)))
     }
 
     func observe(_ now: Int64) -> LeaseObservation {
@@ -66,19 +76,20 @@ private struct LeaseDatabase {
     }
 
     /// False where the document is locked: the caller waits in vain, and hears of an error.
-    mutating func take(from seen: LeaseObservation, as name: String, _ session: SessionID, _ now: Int64) -> Int64? {
+    mutating func take(from seen: LeaseObservation, as name: String, _ session: SessionID, for duration: Duration, _ now: Int64) -> Int64? {
         guard open == nil, lease.epoch == seen.epoch, lease.expires == seen.expires else { return nil }
-        lease = LeaseObservation(epoch: seen.epoch + 1, holder: name, expires: expiry(now), isExpired: false, session: session)
+        (lease.epoch, lease.holder, lease.session) = (seen.epoch + 1, name, session)
+        extend(for: duration, now)
         takers.append((lease.epoch, name))
         return lease.epoch
     }
 
     enum Reply { case done, lost, locked }
 
-    mutating func renew(_ epoch: Int64, _ session: SessionID, _ now: Int64) -> Reply {
+    mutating func renew(_ epoch: Int64, _ session: SessionID, for duration: Duration, _ now: Int64) -> Reply {
         guard open == nil else { return .locked }
         guard lease.epoch == epoch else { return .lost }
-        lease.expires = expiry(now)
+        extend(for: duration, now)
         lease.session = session
         return .done
     }
@@ -91,10 +102,10 @@ private struct LeaseDatabase {
     }
 
     /// False where the transaction is no more.
-    mutating func commit(_ session: SessionID, by name: String, _ now: Int64) -> Bool {
+    mutating func commit(_ session: SessionID, by name: String, for duration: Duration, _ now: Int64) -> Bool {
         guard let open, open.session == session else { return false }
         self.open = nil
-        lease.expires = expiry(now)
+        extend(for: duration, now)
         log.append((open.epoch, sequence + 1, sequence + open.count, name))
         sequence += open.count
         return true
@@ -131,6 +142,8 @@ private struct World {
     var servers: [Server]
     /// Milliseconds.
     var now: Int64 = 10_000
+    /// How long a transaction takes, at least.
+    var settlementTime = Duration.zero
     private var sessions: UInt8 = 0
 
     init(servers count: Int) {
@@ -182,7 +195,9 @@ private struct World {
             database.kill(seen.session)
             server.step = .killed(seen, asked: asked)
         case .killed(let seen, let asked):
-            server.step = .took(database.take(from: seen, as: server.lease.name, server.session, now), asked: asked)
+            server.step = .took(
+                database.take(
+                    from: seen, as: server.lease.name, server.session, for: server.lease.duration, now), asked: asked)
         case .took(let epoch, let asked):
             if let epoch { server.lease.taken(epoch: epoch, askedAt: asked) } else { server.lease.stayStandby(at: asked) }
             server.step = .idle
@@ -191,13 +206,20 @@ private struct World {
             server.step = .idle
         case .began(let reply, let asked):
             if case .done = reply {
-                server.step = .committed(database.commit(server.session, by: server.lease.name, now), asked: asked)
+                guard time >= asked.advanced(by: settlementTime) else { return }
+                server.step = .committed(
+                    database.commit(server.session, by: server.lease.name, for: server.lease.duration, now), asked: asked)
             } else {
                 heard(reply, asked, &server)
                 server.step = .idle
             }
         case .committed(let isCommitted, let asked):
-            if isCommitted { server.lease.renewed(askedAt: asked) } else { server.lease.doubt() }
+            if isCommitted {
+                server.lease.renewed(askedAt: asked)
+                server.lease.settled(in: .microseconds(Int64(time.microseconds(since: asked))))
+            } else {
+                server.lease.doubt()
+            }
             server.step = .idle
         }
     }
@@ -205,7 +227,7 @@ private struct World {
     private mutating func act(_ server: inout Server) {
         switch server.lease.action(at: time) {
         case .look: server.step = .observed(database.observe(now), asked: time)
-        case .renew(let epoch): server.step = .renewed(database.renew(epoch, server.session, now), asked: time)
+        case .renew(let epoch): server.step = .renewed(database.renew(epoch, server.session, for: server.lease.duration, now), asked: time)
         case .settle(let epoch): server.step = .began(database.begin(epoch, server.session, count: now % 7 + 1), asked: time)
         case .wait: break
         }
@@ -242,17 +264,18 @@ private struct World {
     mutating func expectLive(_ seed: UInt64, using random: inout SeededGenerator) {
         for index in servers.indices { servers[index].stoppedUntil = 0 }
         let count = database.log.count
-        run(for: Limits.leaseSilence + Limits.leaseDuration, using: &random)
+        run(for: max(Limits.leaseSilence, database.lease.lasts * 2) + Limits.leaseDuration, using: &random) { $0.log.count > count }
         #expect(database.log.count > count, "seed \(seed): nobody settles")
         let epoch = database.lease.epoch
-        run(for: .seconds(4), using: &random)
+        run(for: .seconds(4), using: &random) { _ in false }
         #expect(database.lease.epoch == epoch, "seed \(seed): they take the lease from each other, though nothing is wrong")
         expectSafe(seed)
     }
 
-    private mutating func run(for duration: Duration, using random: inout SeededGenerator) {
+    /// - Parameter isEnough: ends it sooner.
+    mutating func run(for duration: Duration, using random: inout SeededGenerator, until isEnough: (LeaseDatabase) -> Bool) {
         let end = now + Int64(duration / .milliseconds(1))
-        while now < end {
+        while now < end, !isEnough(database) {
             step(Int.random(in: 0..<servers.count, using: &random))
             now += 4
         }

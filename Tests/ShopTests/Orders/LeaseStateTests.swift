@@ -47,9 +47,12 @@ struct LeaseStateTests {
         #expect(lease.action(at: start) == .wait(until: start.advanced(by: Limits.standbyPoll)))
     }
 
-    private func seen(_ epoch: Int64, by holder: String, expires: Int64 = 5, isExpired: Bool = false) -> LeaseObservation {
+    private func seen(
+        _ epoch: Int64, by holder: String, expires: Int64 = 5, lasts: Duration = Limits.leaseDuration, isExpired: Bool = false
+    ) -> LeaseObservation {
         LeaseObservation(
-            epoch: epoch, holder: holder, expires: BSONDate(millisecondsSince1970: expires), isExpired: isExpired, session: nil)
+            epoch: epoch, holder: holder, expires: BSONDate(millisecondsSince1970: expires), lasts: lasts, isExpired: isExpired,
+            session: nil)
     }
 
     private func expect(
@@ -94,6 +97,34 @@ struct LeaseStateTests {
         expect(&lease, takes: seen(1, by: "other"), at: end)
         expect(&lease, leaves: seen(1, by: "other", expires: 6), at: end)
         expect(&lease, leaves: seen(2, by: "other", expires: 6), at: end.advanced(by: Limits.leaseSilence))
+    }
+
+    @Test("a lease that was taken for long is nobody's after a longer silence only")
+    func longSilence() {
+        var lease = LeaseState(name: "one")
+        let long = seen(1, by: "other", lasts: .seconds(8))
+        expect(&lease, leaves: long, at: start)
+        expect(&lease, leaves: long, at: start.advanced(by: .seconds(15)))
+        expect(&lease, takes: long, at: start.advanced(by: .seconds(16)))
+    }
+
+    @Test("a lease lasts twice as long as a settlement takes, and each loss doubles it, until there is nothing to settle")
+    func durations() {
+        var lease = LeaseState(name: "one")
+        var durations: [Duration] = []
+        for _ in 0..<6 {
+            durations.append(lease.duration)
+            lease.taken(epoch: 7, askedAt: start)
+            lease.lost(at: start)
+        }
+        #expect(durations == [1500, 3000, 6000, 12_000, 12_000, 12_000].map { .milliseconds($0) })
+        for (time, duration) in [(100, 1500), (750, 1500), (2000, 4000), (9000, 12_000)] as [(Int, Int)] {
+            lease.settled(in: .milliseconds(time))
+            #expect(lease.duration == .milliseconds(duration))
+        }
+        lease.rested()
+        #expect(lease.duration == Limits.leaseDuration)
+        #expect(Limits.maxTransactionTime < Limits.maxLeaseDuration)
     }
 
     @Test("a renewal fits several times into the lease")

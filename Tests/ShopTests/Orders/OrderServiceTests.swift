@@ -224,7 +224,7 @@ struct OrderServiceTests {
     /// A database whose settler is a server that does nothing.
     private func databaseSettledElsewhere() throws -> String {
         let (uri, name) = TestMongo.freshDatabase()
-        let pool = try ClientPool(uri: uri, appName: "other", timeouts: .calls)
+        let pool = try ClientPool.passing(uri: uri, appName: "other", timeouts: .calls)
         try pool.withClient { client throws(MongoError) in
             try client.collection(CollectionName.leases, in: name).insertOne(
                 Document {

@@ -45,17 +45,18 @@ struct SettlerTests {
     func killedInTransaction() async throws {
         let (uri, name) = TestMongo.freshDatabase()
         let leases = LeaseStore(database: name)
-        let pool = try ClientPool(uri: uri, appName: "killed", timeouts: .calls)
+        let pool = try ClientPool.passing(uri: uri, appName: "killed", timeouts: .calls)
         let client = try pool.takeClient()
         let session = try client.startSession()
         let deadline = Deadline.after(.seconds(10))
         try leases.create(client, before: deadline)
         let observed = try #require(try leases.observe(client, before: deadline))
         let epoch = try #require(
-            try leases.take(from: observed, holder: "killed", session: session.id, client, before: deadline))
+            try leases.take(
+                from: observed, holder: "killed", session: session.id, lasting: Limits.leaseDuration, client, before: deadline))
         try leases.release(epoch: epoch, client, before: deadline)
         try session.startTransaction()
-        #expect(try leases.takeSequence(5, epoch: epoch, session, before: deadline) == 5)
+        #expect(try leases.takeSequence(5, epoch: epoch, lasting: Limits.leaseDuration, session, before: deadline) == 5)
 
         // The transaction stays open, as that of a process that is no more.
         let shop = try RunningShop(database: name)
@@ -86,7 +87,8 @@ struct SettlerTests {
         let outcome = try shop.inDatabase { client throws(MongoError) in
             let session = try client.startSession()
             var known = KnownProducts()
-            return try transaction.run([stale], epoch: 0, knowing: &known, on: session, before: .after(.seconds(5)), pause: { _ in true })
+            return try transaction.run(
+                [stale], epoch: 0, lasting: Limits.leaseDuration, knowing: &known, on: session, before: .after(.seconds(5)), pause: { _ in true })
         }
         #expect(outcome == .leaseLost)
         #expect(try shop.count(CollectionName.settlements) == 1)

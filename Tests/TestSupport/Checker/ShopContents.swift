@@ -77,7 +77,7 @@ package struct ShopContents: Sendable, Equatable {
 extension ShopContents {
     /// Reads everything, as a majority has it.
     package init(in uri: String, database: String = "orderwire") throws {
-        let pool = try ClientPool(uri: uri, appName: "checker", size: 1, timeouts: .background)
+        let pool = try ClientPool.passing(uri: uri, appName: "checker", size: 1, timeouts: .background)
         self = try pool.withClient { client throws(MongoError) in
             var contents = ShopContents()
             let options = FindOptions(sort: Document { $0.append("_id", 1) }, readConcern: .majority)
@@ -95,7 +95,7 @@ extension ShopContents {
 
     /// How many orders wait to be decided.
     package static func queueLength(in uri: String, database: String = "orderwire") throws -> Int64 {
-        let pool = try ClientPool(uri: uri, appName: "checker", size: 1, timeouts: .background)
+        let pool = try ClientPool.passing(uri: uri, appName: "checker", size: 1, timeouts: .background)
         return try pool.withClient { client throws(MongoError) in
             try client.collection("orders", in: database).count(Document { $0.append("queued", true) })
         }
