@@ -43,6 +43,10 @@ enum Limits {
     static let maxGatheredImports = 4
     /// Bytes of the import calls that share a transaction.
     static let maxGatheredImportBytes = 4 << 20
+    /// Products of an import for which an empty catalogue does without its indexes until all are stored: fewer take some seconds either way.
+    static let minBulkLoad: Int64 = 100_000
+    /// A bulk load is over when no import call has come for this long. A client that only pauses finds the import slower afterwards.
+    static let bulkLoadSilence = Duration.seconds(2)
     /// Refused fields that are reported at once. Beyond it, more tell nobody more.
     static let maxViolations = 100
     /// Products on a page where the request does not say.

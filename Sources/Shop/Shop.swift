@@ -43,6 +43,7 @@ package final class Shop: Sendable {
     let waiters: OrderWaiters
     private let notifier: Notifier
     private let checker: CatalogChecker
+    private let bulkLoad: BulkLoad
 
     /// Creates what is missing in the database (collections, indexes, the key of page tokens) and starts the threads.
     ///
@@ -89,9 +90,10 @@ package final class Shop: Sendable {
         let submit = SubmitOrders(database: database, reader: reader, backlog: backlog) { settler.wake() }
         let checker = CatalogChecker(
             database: database, background: background, categories: CategoryStore(database: database.name))
+        let bulkLoad = BulkLoad(database: database, background: background)
         let tokens = TokenSeal(key: tokenKey)
         services = [
-            CatalogService(database: database, tokens: tokens, checker: checker),
+            CatalogService(database: database, tokens: tokens, checker: checker, bulkLoad: bulkLoad),
             OrderService(
                 database: database, reader: reader, tokens: tokens, submit: submit, waiters: waiters, notifier: notifier,
                 allowsAllCompletions: configuration.allowsAllCompletions),
@@ -102,12 +104,14 @@ package final class Shop: Sendable {
         self.waiters = waiters
         self.notifier = notifier
         self.checker = checker
+        self.bulkLoad = bulkLoad
         backlog.start()
         retention.start()
         settler.start()
         waiters.start()
         notifier.start()
         checker.start()
+        bulkLoad.start()
     }
 
     /// For `ServerConfiguration.gauges`: how many orders wait, how many may, how many are settled a second, and how many calls were
@@ -129,6 +133,7 @@ package final class Shop: Sendable {
         settler.stop()
         notifier.stop()
         checker.stop()
+        bulkLoad.stop()
     }
 
     /// For calls that would have to wait for one of the threads.

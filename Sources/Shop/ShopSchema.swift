@@ -7,7 +7,7 @@ struct ShopSchema: Sendable {
     let database: String
 
     /// Bounds the building of an index over a large collection.
-    private static let patience = Duration.seconds(280)
+    static let patience = Duration.seconds(280)
 
     /// All indexes, by collection. A snapshot of categories cannot be read while its collections are only just being created, so
     /// these have theirs of `_id` named, which creates the collections.

@@ -91,6 +91,35 @@ extension EndToEnd {
             }
         }
 
+        /// The indexes that a large import does without are built by the next start, or what was begun of them is finished.
+        @Test(arguments: Seeds.fresh(2, long: 10)) func aLargeImportIntoAnEmptyCatalogueIsKilled(seed: UInt64) async throws {
+            var random = SeededGenerator(seed: seed)
+            let generator = ProductGenerator(seed: seed)
+            // In the middle of the import; and about when the indexes are built, 2 s after its last call.
+            let delay = Bool.random(using: &random) ? 0 : Int.random(in: 1_950...2_200, using: &random)
+            print("seed \(seed): the server is killed, with its MongoDB, \(delay) ms after some calls of a large import")
+            try await withTemporaryFolder { folder in
+                let endpoint = ServerProcess.freeEndpoint()
+                let database = ServerProcess.Database.embedded(folder: folder)
+                var server = try await ServerProcess.start(database, at: endpoint)
+                try await server.withChannel { channel in
+                    for first in stride(from: 1, to: 4000, by: 1000) {
+                        let products = (first..<first + 1000).map(generator.product)
+                        _ = try await channel.catalog.importProducts(.init(products: products, expectedProducts: 1_000_000), options: patient)
+                    }
+                }
+                try await Task.sleep(for: .milliseconds(delay))
+                await server.killAtOnce()
+                server = try await ServerProcess.start(database, at: endpoint)
+                try await ImportShop.expect(1...4000, seed: seed, in: server)
+                try await server.withChannel { channel in
+                    let report = try await channel.catalog.checkCatalog(.init(), options: patient)
+                    #expect(report.findingCount == 0, "\(report.findings)")
+                }
+                await server.kill()
+            }
+        }
+
         /// A million products: how long it takes is printed, what memory it takes is bounded.
         @Test(.enabled(if: Seeds.isLong)) func aMillionProductsTakeNoMoreMemoryThanAThousand() async throws {
             try await withTemporaryFolder { folder in

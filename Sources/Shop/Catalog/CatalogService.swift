@@ -16,7 +16,7 @@ struct CatalogService: Catalog.CatalogService.Handlers {
     let tokens: TokenSeal
     let checker: CatalogChecker
 
-    init(database: ShopDatabase, tokens: TokenSeal, checker: CatalogChecker) {
+    init(database: ShopDatabase, tokens: TokenSeal, checker: CatalogChecker, bulkLoad: BulkLoad) {
         self.database = database
         self.tokens = tokens
         self.checker = checker
@@ -25,7 +25,7 @@ struct CatalogService: Catalog.CatalogService.Handlers {
         snapshots = CatalogSnapshots(categories: categories)
         listing = ProductListing(products: products)
         importing = ImportProducts(
-            database: database, productImport: ProductImport(database: database.name, categories: categories))
+            database: database, productImport: ProductImport(database: database.name, categories: categories), bulkLoad: bulkLoad)
         changes = ProductChanges(database: database.name, categories: categories)
         stockAdjustments = StockAdjustmentStore(database: database.name)
     }

@@ -13,11 +13,13 @@ final class ImportProducts: Sendable {
 
     private let database: ShopDatabase
     private let productImport: ProductImport
+    private let bulkLoad: BulkLoad
     private let turn = Mutex(())
 
-    init(database: ShopDatabase, productImport: ProductImport) {
+    init(database: ShopDatabase, productImport: ProductImport, bulkLoad: BulkLoad) {
         self.database = database
         self.productImport = productImport
+        self.bulkLoad = bulkLoad
     }
 
     /// A call whose products are ready to be stored.
@@ -30,6 +32,8 @@ final class ImportProducts: Sendable {
     func callAsFunction(_ calls: [Call]) {
         let batches = calls.compactMap(prepare)
         guard !batches.isEmpty else { return }
+        bulkLoad.callsBegin()
+        defer { bulkLoad.callsEnd() }
         // Alone, what is wrong with the products of one call does no harm to others.
         if !store(batches, isLastTry: batches.count == 1) {
             for batch in batches { _ = store([batch], isLastTry: true) }
@@ -98,7 +102,11 @@ final class ImportProducts: Sendable {
                 batches = wanted
                 products = productImport.merge(batches.map(\.products))
             }
-            return products.isEmpty ? [] : try productImport.store(products, in: session, before: deadline)
+            if products.isEmpty { return [] }
+            if batches.contains(where: { $0.call.request.expectedProducts >= Limits.minBulkLoad }) {
+                try bulkLoad.beginIfEmpty(client, before: deadline)
+            }
+            return try productImport.store(products, in: session, before: deadline)
         }
         if !products.isEmpty { try Transactions.makeDurable(session, before: deadline) }
         return Array(zip(batches, productImport.outcomes(of: batches.map(\.products), known: known)))

@@ -24,6 +24,9 @@ struct ProductsImport: ClientCommand {
             How far it has come is kept in FILE.import, until all is done. After an end in whatever way, --resume goes on there: every \
             row of the file is imported; rows that were under way at the end, at most 12,000, may be imported a second time, which sets these \
             products, and their stock, once more to what the file says.
+
+            100,000 products or more in a file go into an empty catalogue without its indexes, which are built at the end. That is several \
+            times as fast; products cannot be listed meanwhile.
             """)
 
     @Argument(help: "The file; - is standard input.")
@@ -69,6 +72,9 @@ struct ProductsImport: ClientCommand {
             throw error
         }
         try record.finish()
+        if importer.hasAnnounced, await !sender.listsAreServed() {
+            connection.output.remark("orderwire: \(self.file): all is stored; the server is still building the indexes of the lists")
+        }
         let tally = record.tally
         connection.output.summary([("inserted", tally.inserted), ("replaced", tally.replaced), ("refused", tally.refused)])
         if tally.refused > 0 { throw ExitCode(ExitStatus.call(.invalidArgument)) }

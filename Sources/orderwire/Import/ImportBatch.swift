@@ -32,7 +32,7 @@ struct ImportBatch: Sendable {
 
     init(from start: ImportMark) { end = start }
 
-    private var rowCount: Int { sent.count + unreadable.count }
+    var rowCount: Int { sent.count + unreadable.count }
 
     var isEmpty: Bool { rowCount == 0 }
     var isFull: Bool { rowCount >= Self.maxRows || bytes >= Self.maxBytes }

@@ -27,6 +27,27 @@ struct PatientImport: Sendable {
         }
     }
 
+    /// Waits until products can be listed. After a large import into an empty catalogue, their indexes are still to be built.
+    ///
+    /// - Returns: false where the server goes on building for longer than one should wait.
+    func listsAreServed() async -> Bool {
+        let end = ContinuousClock.now + Self.longestBuild
+        while ContinuousClock.now < end {
+            do throws(RPCError) {
+                _ = try await connection.catalog.listProducts(.init(pageSize: 1, totalMode: .none), options: connection.callOptions)
+                return true
+            } catch {
+                // Anything else is no matter of the import, which is done.
+                guard error.reason == "INDEX_MISSING", !Task.isCancelled else { return true }
+            }
+            do { try await Task.sleep(for: Self.firstWait) } catch { return false }
+        }
+        return false
+    }
+
+    /// Some ten million products' indexes.
+    private static let longestBuild = Duration.seconds(300)
+
     /// Whether the same call may well succeed later.
     private static func isPassing(_ error: RPCError) -> Bool {
         switch error.code {

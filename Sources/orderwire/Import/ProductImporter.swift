@@ -14,6 +14,9 @@ struct ProductImporter {
     /// finds as many as it takes at once.
     private static let window = 12
 
+    /// Rows from which on the server is told how many come: what is stored without indexes at first.
+    private static let minAnnounced: Int64 = 100_000
+
     private struct UnderWay {
         let batch: ImportBatch
         let answer: Task<Result<Catalog.ImportProductsResponse, RPCError>, Never>
@@ -23,12 +26,18 @@ struct ProductImporter {
     private let stock: Int64?
     private let send: Send
     private let record: ImportRecord
+    /// Where the import begins in the file.
+    private let start: Int
+    private var dispatchedRows = 0
+    /// Whether the server was told that the import is large.
+    private(set) var hasAnnounced = false
     private var underWay: [UnderWay] = []
     /// Ids under way, and in how many batches.
     private var busyIDs: [String: Int] = [:]
 
     init(_ file: ProductFile, stock: Int64?, record: ImportRecord, send: @escaping Send) {
         self.file = file
+        start = file.rows.mark.offset
         self.stock = stock
         self.record = record
         self.send = send
@@ -68,9 +77,14 @@ struct ProductImporter {
     private mutating func dispatch(_ batch: inout ImportBatch) async throws {
         if batch.isEmpty { return }
         while underWay.count >= Self.window { try await account() }
-        let request = batch.request
+        var request = batch.request
+        dispatchedRows += batch.rowCount
+        if let expected = expectedRows(before: batch.end), expected >= Self.minAnnounced {
+            request.expectedProducts = expected
+            hasAnnounced = true
+        }
         for id in batch.ids { busyIDs[id, default: 0] += 1 }
-        let answer = Task { [send] () -> Result<Catalog.ImportProductsResponse, RPCError> in
+        let answer = Task { [send, request] () -> Result<Catalog.ImportProductsResponse, RPCError> in
             if request.products.isEmpty { return .success(.init()) }
             do throws(RPCError) {
                 return .success(try await send(request))
@@ -80,6 +94,12 @@ struct ProductImporter {
         }
         underWay.append(UnderWay(batch: batch, answer: answer))
         batch = ImportBatch(from: file.rows.mark)
+    }
+
+    /// How many rows the file has from the import's beginning on, if the others are as long as those before `mark`.
+    private func expectedRows(before mark: ImportMark) -> Int64? {
+        guard let extent = file.rows.extent, mark.offset > start else { return nil }
+        return Int64(Double(extent - start) / Double(mark.offset - start) * Double(dispatchedRows))
     }
 
     /// Waits for the first batch that is under way, and accounts for its rows.

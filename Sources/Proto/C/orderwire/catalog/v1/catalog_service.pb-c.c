@@ -1401,7 +1401,7 @@ const ProtobufCMessageDescriptor orderwire__catalog__v1__batch_get_products_resp
   (ProtobufCMessageInit) orderwire__catalog__v1__batch_get_products_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor orderwire__catalog__v1__import_products_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor orderwire__catalog__v1__import_products_request__field_descriptors[2] =
 {
   {
     "products",
@@ -1415,14 +1415,27 @@ static const ProtobufCFieldDescriptor orderwire__catalog__v1__import_products_re
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "expected_products",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Orderwire__Catalog__V1__ImportProductsRequest, expected_products),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned orderwire__catalog__v1__import_products_request__field_indices_by_name[] = {
+  1,   /* field[1] = expected_products */
   0,   /* field[0] = products */
 };
 static const ProtobufCIntRange orderwire__catalog__v1__import_products_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor orderwire__catalog__v1__import_products_request__descriptor =
 {
@@ -1432,7 +1445,7 @@ const ProtobufCMessageDescriptor orderwire__catalog__v1__import_products_request
   "Orderwire__Catalog__V1__ImportProductsRequest",
   "orderwire.catalog.v1",
   sizeof(Orderwire__Catalog__V1__ImportProductsRequest),
-  1,
+  2,
   orderwire__catalog__v1__import_products_request__field_descriptors,
   orderwire__catalog__v1__import_products_request__field_indices_by_name,
   1,  orderwire__catalog__v1__import_products_request__number_ranges,

@@ -314,10 +314,15 @@ struct  Orderwire__Catalog__V1__ImportProductsRequest
    */
   size_t n_products;
   Orderwire__Catalog__V1__Product **products;
+  /*
+   * How many products the whole import has, about; 0 where that is not known. A hint: from 100,000 on, an import into an empty catalogue
+   * is stored without indexes, which are built when no more calls come. Lists are refused until then.
+   */
+  int64_t expected_products;
 };
 #define ORDERWIRE__CATALOG__V1__IMPORT_PRODUCTS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&orderwire__catalog__v1__import_products_request__descriptor) \
-    , 0,NULL }
+    , 0,NULL, 0 }
 
 
 /*
