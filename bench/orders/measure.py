@@ -7,6 +7,7 @@ import random
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 import pymongo
@@ -17,6 +18,8 @@ BENCH, PEER = ".build/release/bench-orders", "bench/peers/orders/build/orders"
 FIGURES = os.environ.get("FIGURES", "alone accepted settled notified memory backlog servers").split()
 PROGRAM = os.environ.get("PROGRAM", PROGRAM)
 THREADS = 16
+# Orders are to wait as long as a figure lasts.
+MAX_BACKLOG = "1h"
 
 
 def setting(name, otherwise):
@@ -67,18 +70,33 @@ class Server:
     def load(self, kind, *arguments, endpoint=None):
         return self.measured(BENCH, kind, endpoint or self.endpoint, PRODUCTS, *arguments)
 
+    def let_wait(self, endpoint=None):
+        """How many orders may wait follows from how many are settled a second, which a server has to have seen."""
+        self.load("settle", ON_THEIR_WAY, 2, "all", endpoint=endpoint)
+
     def stop_settling(self):
-        """Takes the settler's lease, as another server would."""
+        """Takes the settler's lease, as another server would, and keeps it."""
         self.wait(lambda: self.database.leases.find_one({"epoch": {"$gt": 0}}))
         for _ in range(100):
             with contextlib.suppress(pymongo.errors.OperationFailure):  # a conflict with the settler's transaction
                 self.database.leases.update_one({}, [{"$set": {
                     "epoch": {"$add": ["$epoch", 1]}, "holder": "benchmark", "expires": {"$add": ["$$NOW", 3_600_000]}}}])
+                self.lease_ends = threading.Event()
+                self.keeper = threading.Thread(target=self.keep_lease, args=(self.lease_ends,), daemon=True)
+                self.keeper.start()
                 # By then the settler has noticed.
                 return time.sleep(1.2)
         sys.exit("the lease cannot be taken")
 
+    def keep_lease(self, end):
+        """A lease that is not renewed for 3 s is taken for nobody's, whatever its document says."""
+        while not end.wait(1):
+            with contextlib.suppress(pymongo.errors.PyMongoError):  # the server may have gone
+                self.database.leases.update_one({"holder": "benchmark"}, [{"$set": {"expires": {"$add": ["$$NOW", 3_600_000]}}}])
+
     def settle_again(self):
+        self.lease_ends.set()
+        self.keeper.join()
         self.database.leases.update_one({}, {"$set": {"expires": datetime.datetime(1970, 1, 1)}})
 
     def settled(self):
@@ -112,7 +130,8 @@ def wait_until_ready(process):
 @contextlib.contextmanager
 def server():
     with temporary_folder() as folder:
-        endpoint, log, process = serve(folder, "first", "--mongodb", "embedded", "--data", f"{folder}/data")
+        endpoint, log, process = serve(
+            folder, "first", "--mongodb", "embedded", "--data", f"{folder}/data", "--max-backlog", MAX_BACKLOG)
         with log, process as process:
             wait_until_ready(process)
             log.seek(0)
@@ -168,6 +187,7 @@ def alone():
 
 def accepted():
     def measure(server):
+        server.let_wait()
         server.stop_settling()
         yield "insert", server.peer("accept")
         for in_flight in (256, 1024):
@@ -224,6 +244,7 @@ def backlog():
         return (server.settled() - first) / (time.monotonic() - began)
 
     def measure(server):
+        server.let_wait()
         server.stop_settling()
         short = server.load("fill", few)["orders_per_s"]
         short_settling = settling_rate(server)
@@ -241,9 +262,11 @@ def backlog():
 
 def servers():
     def measure(server):
-        endpoint, log, process = serve(server.folder, "second", "--mongodb", server.uri)
+        endpoint, log, process = serve(server.folder, "second", "--mongodb", server.uri, "--max-backlog", MAX_BACKLOG)
         with log, process as process:
             wait_until_ready(process)
+            for each in (server.endpoint, endpoint):
+                server.let_wait(each)
             server.stop_settling()
             server.pids["second_us"] = process.pid
             for count, endpoints in ((1, server.endpoint), (2, f"{server.endpoint},{endpoint}")):
