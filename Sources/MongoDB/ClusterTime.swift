@@ -1,8 +1,12 @@
 /// A point in the log of writes of a replica set. It grows with each write, before anybody can see that one.
 package struct ClusterTime: Hashable, Sendable {
-    private let value: UInt64
+    let value: UInt64
 
     package init(_ value: UInt64) { self.value = value }
+}
+
+extension ClusterTime: Comparable {
+    package static func < (left: ClusterTime, right: ClusterTime) -> Bool { left.value < right.value }
 }
 
 extension Batch {

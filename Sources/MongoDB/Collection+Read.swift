@@ -10,12 +10,14 @@ package struct FindOptions: Sendable {
     package var hint: String?
     /// Not in a transaction, which has one of its own.
     package var readConcern: ReadConcern?
+    /// Waits until what is read is as new as this, with read concern `.majority` until a majority has it: of `findBatch` and `findOne`.
+    package var notBefore: ClusterTime?
     /// What the caller has left; bounds `maxTimeMS`.
     package var timeLimit: Duration?
 
     package init(
         sort: Document? = nil, projection: Document? = nil, skip: Int = 0, limit: Int = 0, hint: String? = nil,
-        readConcern: ReadConcern? = nil, timeLimit: Duration? = nil
+        readConcern: ReadConcern? = nil, notBefore: ClusterTime? = nil, timeLimit: Duration? = nil
     ) {
         self.sort = sort
         self.projection = projection
@@ -23,6 +25,7 @@ package struct FindOptions: Sendable {
         self.limit = limit
         self.hint = hint
         self.readConcern = readConcern
+        self.notBefore = notBefore
         self.timeLimit = timeLimit
     }
 }
@@ -65,7 +68,12 @@ extension Collection {
             // One more, so that the server knows at the last row that it is the last, and keeps no cursor.
             command.append("batchSize", options.limit + 1)
             if let hint = options.hint { command.append("hint", hint) }
-            if let concern = options.readConcern { command.document("readConcern") { $0.append("level", concern.rawValue) } }
+            if let concern = options.readConcern {
+                command.document("readConcern") { reads in
+                    reads.append("level", concern.rawValue)
+                    if let time = options.notBefore { reads.append("afterClusterTime", time) }
+                }
+            }
             command.append("maxTimeMS", milliseconds)
         }
         guard let session else { return try Batch(runRead(command, nil), capacity: options.limit) }

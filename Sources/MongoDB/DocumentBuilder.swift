@@ -46,6 +46,11 @@ package struct DocumentBuilder: ~Copyable {
         note(bson_append_date_time(bson.handle, key.pointer, key.byteCount, value.millisecondsSince1970))
     }
 
+    mutating func append(_ key: FieldName, _ value: ClusterTime) {
+        let (seconds, increment) = (UInt32(truncatingIfNeeded: value.value >> 32), UInt32(truncatingIfNeeded: value.value))
+        note(bson_append_timestamp(bson.handle, key.pointer, key.byteCount, seconds, increment))
+    }
+
     /// Appends binary data of the generic subtype.
     package mutating func append(_ key: FieldName, _ value: [UInt8]) {
         note(bson.append(key.pointer, key.byteCount, binary: value, BSON_SUBTYPE_BINARY))

@@ -50,6 +50,13 @@ package struct Session: ~Copyable, ~Escapable {
         mongoc_client_session_in_transaction(handle)
     }
 
+    /// The time of the newest thing that this session did or read; nil before there was any.
+    package var operationTime: ClusterTime? {
+        var (seconds, increment) = (UInt32(0), UInt32(0))
+        mongoc_client_session_get_operation_time(handle, &seconds, &increment)
+        return seconds == 0 ? nil : ClusterTime(UInt64(seconds) << 32 | UInt64(increment))
+    }
+
     /// A collection whose operations all belong to this session, and to its transaction while one is open.
     @_lifetime(borrow self)
     package func collection(_ name: String, in database: String) -> Collection {

@@ -118,6 +118,11 @@ enum Limits {
     /// Findings that a check lists; the others are counted. Beyond it, more tell nobody more.
     static let maxFindings = 1000
 
+    // MARK: Accepting
+    /// Orders that have to wait for an insert to begin beside one that is under way. An insert costs the database as much as twenty orders
+    /// in it, so smaller ones are worth less than their cost.
+    static let ordersForAnotherInsert = 64
+
     // MARK: Settlement
     /// Documents that one settlement transaction writes: large enough to share the cost of a commit, small enough to commit
     /// in some tens of milliseconds.
@@ -144,6 +149,9 @@ enum Limits {
     static let settlerPoll = Duration.milliseconds(500)
     /// How often the settlement log is polled while somebody waits for it and the settler may be on another server.
     static let logPoll = Duration.milliseconds(75)
+    /// How long those who follow the log wait for a majority to have what was just settled: longer than the database's own interval for
+    /// its journal, 100 ms, and short beside all that their threads have to do in time.
+    static let majorityPatience = Duration.milliseconds(150)
 
     // MARK: Backlog
     /// How long what waits to be settled may take, where nobody says otherwise: longer than callers usually wait, and short enough to be

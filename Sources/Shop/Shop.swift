@@ -81,9 +81,9 @@ package final class Shop: Sendable {
             catalogue: CategoryStore(database: database.name), settlements: settlements)
         let settler = Settler(
             pool: database.pool, transaction: transaction, name: configuration.serverName, logger: database.logger
-        ) {
-            waiters.wake()
-            notifier.wake()
+        ) { time in
+            waiters.wake(at: time)
+            notifier.wake(at: time)
         }
         let backlog = BacklogWatch(
             database: database, orders: orders, leases: transaction.leases, longest: configuration.maxBacklog)

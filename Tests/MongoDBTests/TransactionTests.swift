@@ -51,6 +51,41 @@ import TestSupport
         }
     }
 
+    /// A commit that the primary alone has acknowledged: who reads not before its time waits until a majority has it.
+    @Test func aReaderWaitsUntilAMajorityHasIt() throws {
+        let test = try TestPool()
+        try test.withThings { (client, things) throws(MongoError) in
+            try things.insertOne(thing(0))
+            let session = try client.startSession()
+            let inside = session.collection("things", in: test.database)
+            #expect(session.operationTime == nil)
+            var last = ClusterTime(0)
+            for round in Int32(1)...5 {
+                try session.startTransaction(commitConcern: .primary)
+                _ = try inside.updateOne(byID(0), increment())
+                try session.commitTransaction()
+                let time = session.operationTime
+                #expect(time.map { $0 > last } == true)
+                last = time ?? last
+                #expect(try value(in: things, notBefore: time) == Int64(round))
+            }
+        }
+    }
+
+    /// A busy disk may take longer than a read waits.
+    private func value(in things: borrowing Collection, notBefore time: ClusterTime?) throws(MongoError) -> Int64? {
+        for _ in 0..<20 {
+            do throws(MongoError) {
+                return try things.findOne(byID(0), FindOptions(readConcern: .majority, notBefore: time)) { row throws(MongoError) in
+                    try row.int64("value")
+                }
+            } catch {
+                if error.kind != .timeout { throw error }
+            }
+        }
+        return nil
+    }
+
     @Test func aConflictFailsAtOnceWithItsLabel() throws {
         let test = try TestPool()
         try test.withThings { (client, things) throws(MongoError) in

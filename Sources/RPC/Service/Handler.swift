@@ -62,15 +62,18 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     ///
     /// - Parameters:
     ///   - concurrency: most batches that run at once.
+    ///   - callsForAnother: so many calls have to wait for a batch to begin while another runs. With fewer, what a batch costs by itself
+    ///     is better shared with the calls that come until that one ends.
     ///   - maxCalls: most calls in a batch.
     ///   - maxBytes: most payload bytes in a batch; a single larger call is a batch of its own.
     public static func gathered(
-        concurrency: Int = 1, maxCalls: Int = 256, maxBytes: Int = 1 << 20,
+        concurrency: Int = 1, callsForAnother: Int = 1, maxCalls: Int = 256, maxBytes: Int = 1 << 20,
         priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
         _ body: @escaping @Sendable ([ServerCall<Request, Response>]) -> Void
     ) -> Handler {
         let policy = DispatchPolicy(
-            gather: .all, concurrency: concurrency, maxCalls: maxCalls, maxBytes: maxBytes, priority: priority)
+            gather: .all, concurrency: concurrency, callsForAnother: callsForAnother, maxCalls: maxCalls, maxBytes: maxBytes,
+            priority: priority)
         return Handler(policy: policy, maxRequestBytes: maxRequestBytes) { calls in
             let marks = StageMarks(calls)
             let batch = decoded(calls, marks)

@@ -14,6 +14,8 @@ package struct DispatchPolicy: Sendable {
     package var gather: Gather
     /// Most batches of the method that run at once.
     package var concurrency: Int
+    /// Calls that have to wait for another batch to begin beside one that runs.
+    package var callsForAnother: Int = 1
     /// Most calls in a batch.
     package var maxCalls: Int = 1
     /// Most payload bytes in a batch, unless a single call is larger.

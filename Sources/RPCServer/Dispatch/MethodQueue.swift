@@ -86,7 +86,7 @@ struct MethodQueue {
     var neededNanoseconds: UInt64 { times.p99 }
 
     /// Whether a worker could take a batch now.
-    var isReady: Bool { count > 0 && running < policy.concurrency }
+    var isReady: Bool { running < policy.concurrency && count >= (running == 0 ? 1 : policy.callsForAnother) }
 
     /// Adds a call to the lane of its client.
     mutating func append(_ call: Call, to lane: Lane) {

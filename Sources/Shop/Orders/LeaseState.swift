@@ -69,6 +69,11 @@ struct LeaseState: Sendable, Equatable {
         }
     }
 
+    /// Whether this server settles, as far as it knows.
+    var isHeld: Bool {
+        if case .holding = phase { true } else { false }
+    }
+
     /// When the holder has to renew, or the standby to look.
     var nextDue: MonotonicTime {
         switch phase {

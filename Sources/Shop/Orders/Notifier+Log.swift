@@ -118,6 +118,7 @@ extension Notifier {
 
     /// Reads for all groups that want more. Returns whether some do still, and there is more.
     private func readForAll(_ client: borrowing Client) throws(MongoError) -> Bool {
+        if let time = news.take() { try settlements.awaitMajority(of: time, client) }
         let end = try settlements.lastSequence(client, before: .after(Limits.maxQueryTime))
         var hasMore = false
         for group in summaries where group.wantsMore && group.position < end {

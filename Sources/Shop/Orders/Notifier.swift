@@ -17,6 +17,7 @@ final class Notifier: Sendable {
     /// This server's name among those on the database.
     private let server: String
     let thread = LoopThread()
+    let news = SettledNews()
     /// By group id.
     private let hosted = Mutex<[String: HostedGroup]>([:])
 
@@ -33,8 +34,10 @@ final class Notifier: Sendable {
     func start() { thread.start(named: "notifier") { [self] in run() } }
 
     /// Something was settled. From any thread.
-    func wake() {
-        if hosted.withLock({ !$0.isEmpty }) { thread.wake() }
+    func wake(at time: ClusterTime?) {
+        guard hosted.withLock({ !$0.isEmpty }) else { return }
+        news.note(time)
+        thread.wake()
     }
 
     /// Ends the thread, notes how far the groups have come, and lets other servers take them.

@@ -14,9 +14,12 @@ struct OrderService: Orders.OrderService.Handlers {
     /// Whether groups and lists may have everybody's completions.
     let allowsAllCompletions: Bool
 
-    /// Two batches at once: one gathers and decodes while the other waits for the database's journal.
+    /// Two batches at once: one gathers and decodes while the other waits for the database's journal. That is worth a second insert
+    /// where many orders wait; few are better taken together when the first one has ended.
     var submitOrder: Handler<Orders.SubmitOrderRequest, Orders.SubmitOrderResponse> {
-        .gathered(concurrency: 2, maxRequestBytes: Limits.maxOrderRequest) { calls in submit(calls) }
+        .gathered(concurrency: 2, callsForAnother: Limits.ordersForAnotherInsert, maxRequestBytes: Limits.maxOrderRequest) { calls in
+            submit(calls)
+        }
     }
 
     /// Reads of one order go first, as acknowledgements do: they are short, and callers who know how things stand send less.

@@ -15,6 +15,7 @@ final class OrderWaiters: Sendable {
     private let database: ShopDatabase
     private let reader: OrderReader
     private let thread = LoopThread()
+    private let news = SettledNews()
     private let arrivals = Mutex(Arrivals())
 
     /// Calls that the thread has not seen yet.
@@ -45,8 +46,10 @@ final class OrderWaiters: Sendable {
     func start() { thread.start(named: "waiters") { [self] in run() } }
 
     /// Something was settled. From any thread.
-    func wake() {
-        if count > 0 { thread.wake() }
+    func wake(at time: ClusterTime?) {
+        guard count > 0 else { return }
+        news.note(time)
+        thread.wake()
     }
 
     /// Calls that wait.
@@ -140,6 +143,7 @@ final class OrderWaiters: Sendable {
     private func follow(_ waiting: inout [String: [Waiter]], _ position: inout Int64?) {
         do throws(MongoError) {
             try database.pool.withClient { client throws(MongoError) in
+                if let time = news.take() { try reader.settlements.awaitMajority(of: time, client) }
                 try readLog(&waiting, &position, client)
                 try refreshOverdue(&waiting, client)
             }

@@ -8,8 +8,9 @@ import RPC
 /// dead entries costs ten milliseconds a look. So most looks begin shortly before what was read last, and at least one a
 /// second begins at the very bottom.
 struct QueueScan: Sendable, Equatable {
-    /// Orders older than what was read last by more than this wait for the next look at the bottom.
-    static let overlap = Duration.seconds(1)
+    /// Orders older than what was read last by more than this wait for the next look at the bottom. Much longer than from an order's
+    /// time to its insert, and short, as each look passes over all that has left the queue in this time.
+    static let overlap = Duration.milliseconds(100)
     /// How often the bottom is looked at.
     static let sweepInterval = Duration.seconds(1)
 

@@ -1,5 +1,34 @@
 import MongoDB
 import RPC
+import Synchronization
+
+/// The first settlement as it was seen last. What was settled never changes, and a settlement's id is not given out again.
+final class SeenBeginning: Sendable {
+    struct Place {
+        let id: Int64
+        /// The number of its first completion.
+        let first: Int64
+    }
+
+    let place = Mutex<Place?>(nil)
+}
+
+/// When what somebody was woken for was settled, if he has not looked since.
+final class SettledNews: Sendable {
+    private let newest = Mutex<ClusterTime?>(nil)
+
+    func note(_ time: ClusterTime?) {
+        guard let time else { return }
+        newest.withLock { $0 = max($0 ?? time, time) }
+    }
+
+    func take() -> ClusterTime? {
+        newest.withLock { newest in
+            defer { newest = nil }
+            return newest
+        }
+    }
+}
 
 /// The ends of the log of completions. Its beginning goes with time, as the database removes settlements that are past their retention.
 extension SettlementStore {
@@ -11,10 +40,21 @@ extension SettlementStore {
         return try end(client, before: deadline) ?? given
     }
 
-    private func end(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64? {
+    /// Waits until a majority has what was settled at `time`, but not for long: nobody depends on it.
+    func awaitMajority(of time: ClusterTime, _ client: borrowing Client) throws(MongoError) {
+        do throws(MongoError) {
+            _ = try end(client, notBefore: time, before: .after(Limits.majorityPatience))
+        } catch {
+            if error.kind != .timeout { throw error }
+        }
+    }
+
+    private func end(
+        _ client: borrowing Client, notBefore time: ClusterTime? = nil, before deadline: Deadline
+    ) throws(MongoError) -> Int64? {
         let options = FindOptions(
             sort: Document { $0.append("_id", -1) }, projection: Document { $0.append("_id", 1) }, readConcern: .majority,
-            timeLimit: deadline.remaining)
+            notBefore: time, timeLimit: deadline.remaining)
         return try client.collection(CollectionName.settlements, in: database)
             .findOne(Document(), options) { row throws(MongoError) in try row.int64("_id") }
     }
@@ -27,7 +67,16 @@ extension SettlementStore {
         return try beginning(client, before: deadline) ?? given + 1
     }
 
+    /// Asked after each reading of the log: so only the first settlement's id is looked at, on the index, while it is the one that was
+    /// seen last.
     private func beginning(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64? {
+        let idOptions = FindOptions(
+            sort: Document { $0.append("_id", 1) }, projection: Document { $0.append("_id", 1) }, readConcern: .majority,
+            timeLimit: deadline.remaining)
+        let collection = client.collection(CollectionName.settlements, in: database)
+        let id = try collection.findOne(Document(), idOptions) { row throws(MongoError) in try row.int64("_id") }
+        guard let id else { return nil }
+        if let known = seenBeginning.place.withLock({ $0 }), known.id == id { return known.first }
         let projection = Document { projection in
             projection.document("first") { first in
                 first.array("$arrayElemAt") {
@@ -38,8 +87,11 @@ extension SettlementStore {
         }
         let options = FindOptions(
             sort: Document { $0.append("_id", 1) }, projection: projection, readConcern: .majority, timeLimit: deadline.remaining)
-        return try client.collection(CollectionName.settlements, in: database)
-            .findOne(Document(), options) { row throws(MongoError) in try row.int64("first") }
+        let found = try collection.findOne(Document(), options) { row throws(MongoError) in
+            SeenBeginning.Place(id: try row.int64("_id"), first: try row.int64("first"))
+        }
+        seenBeginning.place.withLock { $0 = found }
+        return found?.first
     }
 
     /// What a reader is told whose place in the log is before its beginning.

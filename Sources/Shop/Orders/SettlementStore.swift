@@ -11,6 +11,7 @@ struct Settlement: Sendable, Equatable {
 /// The collection `settlements`: ledger, completion log and catch-up source at once.
 struct SettlementStore: Sendable {
     let database: String
+    let seenBeginning = SeenBeginning()
 
     static let indexes = [
         // One entry a document and identity, for those who follow their own orders only.

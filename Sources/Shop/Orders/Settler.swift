@@ -1,6 +1,7 @@
 import Logging
 import MongoDB
 import RPC
+import Synchronization
 
 /// Decides accepted orders. One settler works in the cluster, the one that holds the lease; the others stand by.
 ///
@@ -10,14 +11,16 @@ final class Settler: Sendable {
     private let transaction: SettlementTransaction
     private let logger: Logger
     private let thread = LoopThread()
+    /// Whether this server settles, as far as it knows: a standby need not wake up for each order that it accepts.
+    private let isHolding = Atomic<Bool>(false)
     /// This server's name in the lease document.
     private let name: String
-    /// Called in the settler's thread after each settlement.
-    private let didSettle: @Sendable () -> Void
+    /// Called in the settler's thread after each settlement, with its time: a majority may not have it yet.
+    private let didSettle: @Sendable (ClusterTime?) -> Void
 
     init(
         pool: ClientPool, transaction: SettlementTransaction, name: String, logger: Logger,
-        didSettle: @escaping @Sendable () -> Void
+        didSettle: @escaping @Sendable (ClusterTime?) -> Void
     ) {
         self.pool = pool
         self.transaction = transaction
@@ -29,7 +32,10 @@ final class Settler: Sendable {
     func start() { thread.start(named: "settler") { [self] in run() } }
 
     /// Orders were accepted. From any thread.
-    func wake() { thread.wake() }
+    func wake() {
+        // Who finds it down stored its order before the flag rose, and so before the settler's next look into the queue.
+        if isHolding.load(ordering: .sequentiallyConsistent) { thread.wake() }
+    }
 
     /// Ends the thread, after the transaction that it is in, and gives the lease back.
     func stop() { thread.stop() }
@@ -75,6 +81,7 @@ final class Settler: Sendable {
         var (backlog, progress) = (Backlog(), Progress())
         while !thread.isStopping {
             let now = MonotonicTime.now
+            isHolding.store(lease.isHeld, ordering: .sequentiallyConsistent)
             switch lease.action(at: now) {
             case .look:
                 (backlog, progress) = (Backlog(), Progress())
@@ -127,7 +134,6 @@ final class Settler: Sendable {
         let isHeld = try transaction.leases.renew(
             epoch: epoch, session: session, lasting: lease.duration, client, before: .after(Self.patience))
         if isHeld { lease.renewed(askedAt: asked) } else { lose(&lease) }
-        if progress.unconfirmed > 0 { didSettle() }
         progress.unconfirmed = 0
     }
 
@@ -201,8 +207,7 @@ final class Settler: Sendable {
             lease.renewed(askedAt: asked)
             lease.settled(in: .microseconds(Int64(clamping: MonotonicTime.now.microseconds(since: asked))))
             logger.debug("Settled", metadata: ["orders": "\(batch.count)", "sequence": "\(last)"])
-            // Of those before this one, or of all; the first after a confirmation has nothing to tell yet.
-            if progress.unconfirmed != 1 { didSettle() }
+            didSettle(session.operationTime)
         case .leaseLost:
             lose(&lease)
         }

@@ -131,6 +131,37 @@ import ZeroMQ
         }
     }
 
+    /// Beside a batch that runs, another one begins only with enough calls to be worth it; with none running, with the first call.
+    @Test func anotherBatchBeginsWhereItIsWorthIt() {
+        var queue = MethodQueue(policy: DispatchPolicy(gather: .all, concurrency: 2, callsForAnother: 3, maxCalls: 10))
+        let lane = Lane()
+        var next: UInt64 = 0
+        func add(_ count: Int) {
+            for _ in 0..<count {
+                next += 1
+                queue.append(PureCalls.call(id: next), to: lane)
+            }
+        }
+        add(1)
+        #expect(queue.isReady)
+        #expect(queue.takeBatch().count == 1)
+        add(2)
+        #expect(!queue.isReady)
+        add(1)
+        #expect(queue.isReady)
+        #expect(queue.takeBatch().count == 3)
+        add(3)
+        #expect(!queue.isReady, "two run")
+        queue.finishBatch(count: 1, nanoseconds: 1)
+        #expect(queue.isReady)
+        #expect(queue.takeBatch().count == 3)
+        add(1)
+        queue.finishBatch(count: 3, nanoseconds: 1)
+        #expect(!queue.isReady, "one waits, one runs")
+        queue.finishBatch(count: 3, nanoseconds: 1)
+        #expect(queue.isReady)
+    }
+
     /// All equal calls that wait go together, whoever they are from, and those that come later do not join what runs.
     @Test func equalCallsGoTogether() {
         var queue = MethodQueue(policy: DispatchPolicy(gather: .equalPayloads, concurrency: .max, maxCalls: 3))

@@ -8,6 +8,9 @@ import Testing
 @Suite("Queue scan")
 struct QueueScanTests {
     private func date(_ seconds: Int64) -> BSONDate { BSONDate(millisecondsSince1970: seconds * 1000) }
+    private func shortlyBefore(_ seconds: Int64) -> BSONDate {
+        BSONDate(millisecondsSince1970: seconds * 1000 - Int64(QueueScan.overlap.wholeMicroseconds / 1000))
+    }
     private func time(_ seconds: UInt64) -> MonotonicTime { MonotonicTime(nanoseconds: seconds * 1_000_000_000) }
 
     @Test("begins at the bottom, then shortly before what was read last, and at the bottom again after a second")
@@ -15,9 +18,9 @@ struct QueueScanTests {
         var scan = QueueScan()
         #expect(scan.start(at: time(10)) == nil)
         scan.didRead(from: nil, upTo: date(100), isAll: false, at: time(10))
-        #expect(scan.start(at: time(10)) == date(99))
-        scan.didRead(from: date(99), upTo: date(105), isAll: true, at: time(10))
-        #expect(scan.start(at: time(10)) == date(104))
+        #expect(scan.start(at: time(10)) == shortlyBefore(100))
+        scan.didRead(from: shortlyBefore(100), upTo: date(105), isAll: true, at: time(10))
+        #expect(scan.start(at: time(10)) == shortlyBefore(105))
         #expect(scan.start(at: time(11)) == nil)
     }
 
@@ -27,8 +30,8 @@ struct QueueScanTests {
         scan.didRead(from: nil, upTo: nil, isAll: true, at: time(10))
         #expect(scan.start(at: time(10)) == nil)
         scan.didRead(from: nil, upTo: date(100), isAll: true, at: time(10))
-        scan.didRead(from: date(99), upTo: nil, isAll: true, at: time(10))
-        #expect(scan.start(at: time(10)) == date(99))
+        scan.didRead(from: shortlyBefore(100), upTo: nil, isAll: true, at: time(10))
+        #expect(scan.start(at: time(10)) == shortlyBefore(100))
     }
 
     @Test("what a look at the bottom leaves unread is read next, however old it is")
@@ -37,10 +40,10 @@ struct QueueScanTests {
         scan.didRead(from: nil, upTo: date(1000), isAll: true, at: time(10))
         // 1,000 late orders, and more of them left.
         scan.didRead(from: nil, upTo: date(50), isAll: false, at: time(11))
-        #expect(scan.start(at: time(11)) == date(49))
+        #expect(scan.start(at: time(11)) == shortlyBefore(50))
         // All of them read: back to where the new ones come.
-        scan.didRead(from: date(49), upTo: date(60), isAll: true, at: time(11))
-        #expect(scan.start(at: time(11)) == date(59))
+        scan.didRead(from: shortlyBefore(50), upTo: date(60), isAll: true, at: time(11))
+        #expect(scan.start(at: time(11)) == shortlyBefore(60))
     }
 
     @Test("every order is found within a sweep's time, whatever its accepted time", arguments: Seeds.fresh(100))

@@ -44,12 +44,15 @@ final class BacklogWatch: Sendable {
 
     /// Orders were stored, or calls refused. From any thread.
     func note(accepted: Int, refused: Int) {
-        state.withLock { state in
+        let isFirst = state.withLock { state in
+            let wasEmpty = state.backlog.waiting == 0
             state.backlog.didAccept(accepted)
             state.accepted += Int64(accepted)
             state.refused += Int64(refused)
+            return wasEmpty && accepted > 0
         }
-        if accepted > 0 { thread.wake() }
+        // While orders wait the thread looks by itself.
+        if isFirst { thread.wake() }
     }
 
     /// For Stats.
