@@ -122,10 +122,12 @@ extension EndToEnd {
                 let seen = [Consumed(), Consumed()]
                 try await withThrowingTaskGroup(of: Void.self) { tasks in
                     for seen in seen {
-                        tasks.addTask { try await seen.consume(CompletionFeed(channel, group: "g", after: 0), pause: .zero) }
+                        tasks.addTask { try await seen.consume(CompletionFeed(channel, group: "g", after: 0), pause: .milliseconds(10)) }
                     }
                     for round in 0..<3 {
                         try await channel.submitAll((0..<100).map { "\(round)-\($0)" })
+                        // Much is on its way or in their hands, and acknowledged by nobody, when it dies.
+                        try await eventuallyHolds(within: .seconds(30)) { seen[0].all.union(seen[1].all).count >= round * 100 + 60 }
                         server.process.signal(SIGKILL)
                         _ = await server.process.ended()
                         server = try await .start(.external(uri: uri), at: endpoint)

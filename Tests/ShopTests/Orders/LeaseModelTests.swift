@@ -87,16 +87,16 @@ private struct LeaseDatabase {
     enum Reply { case done, lost, locked }
 
     mutating func renew(_ epoch: Int64, _ session: SessionID, for duration: Duration, _ now: Int64) -> Reply {
-        guard open == nil else { return .locked }
         guard lease.epoch == epoch else { return .lost }
+        guard open == nil else { return .locked }
         extend(for: duration, now)
         lease.session = session
         return .done
     }
 
     mutating func begin(_ epoch: Int64, _ session: SessionID, count: Int64) -> Reply {
-        guard open == nil else { return .locked }
         guard lease.epoch == epoch else { return .lost }
+        guard open == nil else { return .locked }
         open = (session, epoch, count)
         return .done
     }
@@ -206,7 +206,8 @@ private struct World {
             server.step = .idle
         case .began(let reply, let asked):
             if case .done = reply {
-                guard time >= asked.advanced(by: settlementTime) else { return }
+                // One that was killed is noticed with its next statement.
+                guard time >= asked.advanced(by: settlementTime) || database.open?.session != server.session else { return }
                 server.step = .committed(
                     database.commit(server.session, by: server.lease.name, for: server.lease.duration, now), asked: asked)
             } else {
