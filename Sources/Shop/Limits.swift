@@ -47,6 +47,8 @@ enum Limits {
     static let minBulkLoad: Int64 = 100_000
     /// A bulk load is over when no import call has come for this long. A client that only pauses finds the import slower afterwards.
     static let bulkLoadSilence = Duration.seconds(2)
+    /// A reading of the catalogue's stamp that is younger most likely holds: whoever changes the catalogue and hears of it needs longer.
+    static let likelyUnchanged = Duration.milliseconds(2)
     /// Refused fields that are reported at once. Beyond it, more tell nobody more.
     static let maxViolations = 100
     /// Products on a page where the request does not say.

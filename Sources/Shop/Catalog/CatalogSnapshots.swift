@@ -23,11 +23,12 @@ final class CatalogSnapshots: Sendable {
     init(categories: CategoryStore) { self.categories = categories }
 
     /// A reading that a page may be read with before it is known whether it still holds: the page's reply may tell. Nil where nothing is to
-    /// be gained: there is one that is not older than `arrival`, or something was being written.
-    func guess(since arrival: MonotonicTime) -> Reading? {
+    /// be gained: there is one that is not older than `arrival`, or something was being written; and where it is so old that somebody may
+    /// well have changed the catalogue since, and the page would be read twice.
+    func guess(since arrival: MonotonicTime, at now: MonotonicTime = .now) -> Reading? {
         newest.withLock { newest in
             guard let known = newest, known.quietTime != nil, known.begun <= arrival else { return nil }
-            return known
+            return now < known.begun.advanced(by: Limits.likelyUnchanged) ? known : nil
         }
     }
 
