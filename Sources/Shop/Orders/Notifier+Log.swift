@@ -118,8 +118,9 @@ extension Notifier {
 
     /// Reads for all groups that want more. Returns whether some do still, and there is more.
     private func readForAll(_ client: borrowing Client) throws(MongoError) -> Bool {
-        if let time = news.take() { try settlements.awaitMajority(of: time, client) }
-        let end = try settlements.lastSequence(client, before: .after(Limits.maxQueryTime))
+        var seen: Int64?
+        if let time = news.take() { seen = try settlements.awaitMajority(of: time, client) }
+        let end = if let seen { seen } else { try settlements.lastSequence(client, before: .after(Limits.maxQueryTime)) }
         var hasMore = false
         for group in summaries where group.wantsMore && group.position < end {
             hasMore = try read(for: group, to: end, client) || hasMore

@@ -40,12 +40,15 @@ extension SettlementStore {
         return try end(client, before: deadline) ?? given
     }
 
-    /// Waits until a majority has what was settled at `time`, but not for long: nobody depends on it.
-    func awaitMajority(of time: ClusterTime, _ client: borrowing Client) throws(MongoError) {
+    /// Waits until a majority has what was settled at `time`, but not for long: nobody depends on it. Returns the number of the last
+    /// completion that a majority has; nil where that was not found out.
+    @discardableResult
+    func awaitMajority(of time: ClusterTime, _ client: borrowing Client) throws(MongoError) -> Int64? {
         do throws(MongoError) {
-            _ = try end(client, notBefore: time, before: .after(Limits.majorityPatience))
+            return try end(client, notBefore: time, before: .after(Limits.majorityPatience))
         } catch {
             if error.kind != .timeout { throw error }
+            return nil
         }
     }
 
