@@ -45,7 +45,8 @@ enum Limits {
     static let maxGatheredImportBytes = 4 << 20
     /// Products of an import for which an empty catalogue does without its indexes until all are stored: fewer take some seconds either way.
     static let minBulkLoad: Int64 = 100_000
-    /// A bulk load is over when no import call has come for this long. A client that only pauses finds the import slower afterwards.
+    /// A bulk load is over when no call of a large import has come for this long. A client that only pauses finds the import slower
+    /// afterwards. Servers that had no such call themselves wait once more as long, lest a busy machine's pause looks like the end.
     static let bulkLoadSilence = Duration.seconds(2)
     /// A reading of the catalogue's stamp that is younger most likely holds: whoever changes the catalogue and hears of it needs longer.
     static let likelyUnchanged = Duration.milliseconds(2)

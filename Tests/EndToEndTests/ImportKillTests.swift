@@ -1,6 +1,9 @@
 import CatalogGenerator
 import FoundationEssentials
 import Glibc
+import ProtoShop
+import RPC
+import RPCClient
 import TestSupport
 import Testing
 
@@ -117,6 +120,83 @@ extension EndToEnd {
                     #expect(report.findingCount == 0, "\(report.findings)")
                 }
                 await server.kill()
+            }
+        }
+
+        /// Nobody starts a server: the one that is left builds the indexes.
+        @Test(arguments: Seeds.fresh(1, long: 10)) func aLargeImportsServerIsKilledBesideAnother(seed: UInt64) async throws {
+            var random = SeededGenerator(seed: seed)
+            // In the middle of the import; and about when the indexes are built, 2 s after its last call.
+            let delay = Bool.random(using: &random) ? 0 : Int.random(in: 1_950...2_200, using: &random)
+            print("seed \(seed): the server is killed \(delay) ms after some calls of a large import, another one lives on")
+            try await withTemporaryMongod { mongod in
+                try await ServerProcess.with(mongod) { survivor in
+                    let victim = try await ServerProcess.start(mongod)
+                    try await Self.importLarge(1...4000, seed: seed, into: victim)
+                    try await Task.sleep(for: .milliseconds(delay))
+                    await victim.killAtOnce()
+                    try await Self.expectLists(1...4000, seed: seed, in: survivor)
+                }
+            }
+        }
+
+        /// Both find the catalogue empty. Whichever drops indexes and whichever builds them, in the end they are there.
+        @Test(arguments: Seeds.fresh(1, long: 10)) func twoLargeImportsAtOnceThroughTwoServers(seed: UInt64) async throws {
+            var random = SeededGenerator(seed: seed)
+            // Together; or when the other one's load may just be at its end.
+            let delay = Bool.random(using: &random) ? 0 : Int.random(in: 1_500...2_500, using: &random)
+            print("seed \(seed): a second large import begins \(delay) ms after the first")
+            try await withTemporaryMongod { mongod in
+                try await ServerProcess.with(mongod) { first in
+                    try await ServerProcess.with(mongod) { second in
+                        async let one: Void = Self.importLarge(1...6000, seed: seed, into: first)
+                        try await Task.sleep(for: .milliseconds(delay))
+                        async let other: Void = Self.importLarge(6001...10_000, seed: seed, into: second)
+                        _ = try await (one, other)
+                        for server in [first, second] { try await Self.expectLists(1...10_000, seed: seed, in: server) }
+                    }
+                }
+            }
+        }
+
+        /// Some calls of an import that says that it is large.
+        private static func importLarge(_ numbers: ClosedRange<Int>, seed: UInt64, into server: ServerProcess) async throws {
+            let generator = ProductGenerator(seed: seed)
+            try await server.withChannel { channel in
+                for first in stride(from: numbers.lowerBound, through: numbers.upperBound, by: 1000) {
+                    let products = (first..<first + 1000).map(generator.product)
+                    let request = Catalog.ImportProductsRequest(products: products, expectedProducts: 1_000_000)
+                    while true {
+                        do throws(RPCError) {
+                            _ = try await channel.catalog.importProducts(request, options: patient)
+                            break
+                        } catch {
+                            // Of two transactions that collide one fails, and is to come again.
+                            guard error.code == .unavailable || error.code == .aborted else { throw error }
+                        }
+                    }
+                }
+            }
+        }
+
+        /// Waits until products are listed, and checks that all are, and that nothing is missing.
+        private static func expectLists(_ numbers: ClosedRange<Int>, seed: UInt64, in server: ServerProcess) async throws {
+            let end = ContinuousClock.now + .seconds(60)
+            try await server.withChannel { channel in
+                while true {
+                    do throws(RPCError) {
+                        _ = try await channel.catalog.listProducts(.init(), options: patient)
+                        break
+                    } catch {
+                        guard error.reason == "INDEX_MISSING", ContinuousClock.now < end else { throw error }
+                    }
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+            }
+            try await ImportShop.expect(numbers, seed: seed, in: server)
+            try await server.withChannel { channel in
+                let report = try await channel.catalog.checkCatalog(.init(), options: patient)
+                #expect(report.findingCount == 0, "\(report.findings)")
             }
         }
 

@@ -32,12 +32,18 @@ final class ImportProducts: Sendable {
     func callAsFunction(_ calls: [Call]) {
         let batches = calls.compactMap(prepare)
         guard !batches.isEmpty else { return }
-        bulkLoad.callsBegin()
-        defer { bulkLoad.callsEnd() }
+        // Small ones that go on for ever do not put off the end of a large one.
+        let isLarge = isLarge(batches)
+        if isLarge { bulkLoad.callsBegin() }
+        defer { if isLarge { bulkLoad.callsEnd() } }
         // Alone, what is wrong with the products of one call does no harm to others.
         if !store(batches, isLastTry: batches.count == 1) {
             for batch in batches { _ = store([batch], isLastTry: true) }
         }
+    }
+
+    private func isLarge(_ batches: [Batch]) -> Bool {
+        batches.contains { $0.call.request.expectedProducts >= Limits.minBulkLoad }
     }
 
     /// Checks a call's products; nil where the call as a whole is refused.
@@ -103,9 +109,7 @@ final class ImportProducts: Sendable {
                 products = productImport.merge(batches.map(\.products))
             }
             if products.isEmpty { return [] }
-            if batches.contains(where: { $0.call.request.expectedProducts >= Limits.minBulkLoad }) {
-                try bulkLoad.beginIfEmpty(client, before: deadline)
-            }
+            if isLarge(batches) { try bulkLoad.beginIfEmpty(client, before: deadline) }
             return try productImport.store(products, in: session, before: deadline)
         }
         if !products.isEmpty { try Transactions.makeDurable(session, before: deadline) }

@@ -72,12 +72,21 @@ struct ProductsImport: ClientCommand {
             throw error
         }
         try record.finish()
-        if importer.hasAnnounced, await !sender.listsAreServed() {
-            connection.output.remark("orderwire: \(self.file): all is stored; the server is still building the indexes of the lists")
-        }
+        if importer.hasAnnounced { try await waitForLists(sender, connection.output) }
         let tally = record.tally
         connection.output.summary([("inserted", tally.inserted), ("replaced", tally.replaced), ("refused", tally.refused)])
         if tally.refused > 0 { throw ExitCode(ExitStatus.call(.invalidArgument)) }
+    }
+
+    /// All is stored by now, whatever comes of this.
+    private func waitForLists(_ sender: PatientImport, _ output: Output) async throws {
+        do throws(RPCError) {
+            if try await sender.listsAreServed() { return }
+            output.remark("orderwire: \(file): all is stored; the server is still building the indexes of the lists")
+        } catch {
+            output.remark("orderwire: \(file): all is stored; whether products can be listed yet is not known: \(error.message)")
+            if error.code == .cancelled { throw error }
+        }
     }
 
     /// Opens the file, where it is to begin, and all that is written beside it.

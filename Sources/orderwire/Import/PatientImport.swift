@@ -13,11 +13,37 @@ struct PatientImport: Sendable {
     private static let longestWait = Duration.seconds(2)
 
     func callAsFunction(_ request: Catalog.ImportProductsRequest) async throws(RPCError) -> Catalog.ImportProductsResponse {
+        try await patiently { () async throws(RPCError) in
+            try await connection.catalog.importProducts(request, options: connection.callOptions)
+        }
+    }
+
+    /// Waits until products can be listed. After a large import into an empty catalogue, their indexes are still to be built.
+    ///
+    /// - Returns: false where the server goes on building for longer than one should wait.
+    func listsAreServed() async throws(RPCError) -> Bool {
+        let end = ContinuousClock.now + Self.longestBuild
+        while ContinuousClock.now < end {
+            do throws(RPCError) {
+                _ = try await patiently { () async throws(RPCError) in
+                    try await connection.catalog.listProducts(.init(pageSize: 1, totalMode: .none), options: connection.callOptions)
+                }
+                return true
+            } catch {
+                guard error.reason == "INDEX_MISSING" else { throw error }
+            }
+            do { try await Task.sleep(for: Self.firstWait) } catch { throw Self.cancelled }
+        }
+        return false
+    }
+
+    /// Tries a call again for as long as it may well succeed later.
+    private func patiently<Response>(_ call: () async throws(RPCError) -> Response) async throws(RPCError) -> Response {
         let end = ContinuousClock.now + patience
         var wait = Self.firstWait
         while true {
             do throws(RPCError) {
-                return try await connection.catalog.importProducts(request, options: connection.callOptions)
+                return try await call()
             } catch {
                 let pause = max(wait, error.retryDelay ?? .zero) * Double.random(in: 0.8...1.2)
                 guard Self.isPassing(error), ContinuousClock.now + pause < end, !Task.isCancelled else { throw error }
@@ -25,24 +51,6 @@ struct PatientImport: Sendable {
                 wait = min(wait * 2, Self.longestWait)
             }
         }
-    }
-
-    /// Waits until products can be listed. After a large import into an empty catalogue, their indexes are still to be built.
-    ///
-    /// - Returns: false where the server goes on building for longer than one should wait.
-    func listsAreServed() async -> Bool {
-        let end = ContinuousClock.now + Self.longestBuild
-        while ContinuousClock.now < end {
-            do throws(RPCError) {
-                _ = try await connection.catalog.listProducts(.init(pageSize: 1, totalMode: .none), options: connection.callOptions)
-                return true
-            } catch {
-                // Anything else is no matter of the import, which is done.
-                guard error.reason == "INDEX_MISSING", !Task.isCancelled else { return true }
-            }
-            do { try await Task.sleep(for: Self.firstWait) } catch { return false }
-        }
-        return false
     }
 
     /// Some ten million products' indexes.

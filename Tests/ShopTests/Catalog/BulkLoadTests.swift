@@ -8,28 +8,36 @@ import Testing
 
 @Suite("A large import into an empty catalogue")
 struct BulkLoadTests {
-    @Test("is over once no call has come for a while, and not while one is being carried out")
+    @Test("is over once no server has had a call for a while; those that had some end it before the others")
     func whenItIsOver() {
-        let start = MonotonicTime.now
-        func after(_ time: Duration) -> MonotonicTime { start.advanced(by: time) }
-        let silence = Limits.bulkLoadSilence
+        func mark(overdue: Duration) -> BulkLoadStore.Mark { .init(overdue: overdue) }
+        let (running, over, longOver) = (mark(overdue: .seconds(-1)), mark(overdue: .milliseconds(1)), mark(overdue: Limits.bulkLoadSilence * 1.01))
         var state = BulkLoadState()
-        state.callsBegin()
-        #expect(state.next(at: after(silence * 9)) == .rest, "a usual import")
-        state.begin()
-        state.callsBegin()
-        state.callsEnd(at: start)
-        #expect(state.isUnderWay && state.next(at: after(silence * 9)) == .look(silence), "the other call is still under way")
-        state.callsEnd(at: after(silence * 9))
-        #expect(state.next(at: after(silence * 9 + .milliseconds(500))) == .look(silence - .milliseconds(500)))
-        #expect(state.next(at: after(silence * 10)) == .build)
-        // Somebody goes on in the last moment.
-        state.callsBegin()
-        #expect(state.next(at: after(silence * 10)) == .look(silence))
-        state.callsEnd(at: after(silence * 10))
-        #expect(state.next(at: after(silence * 11)) == .build)
-        state.end()
-        #expect(!state.isUnderWay && state.next(at: after(silence * 20)) == .rest)
+        func next(_ mark: BulkLoadStore.Mark?) -> BulkLoadState.Step { state.next(mark) }
+        func callsBegin() -> Bool { state.callsBegin() }
+        #expect(callsBegin(), "somebody else's load might end just now")
+        #expect(next(nil) == .rest, "products were there")
+        state.indexesAreDropped()
+        #expect(next(nil) == .mark, "another server ended the load before the last index was dropped")
+        state.hasFailed(.mark)
+        #expect(next(running) == .mark)
+        #expect(next(longOver) == .extend, "the call is still being carried out")
+        #expect(!callsBegin(), "it is known")
+        state.callsEnd()
+        state.callsEnd()
+        #expect(next(running) == .extend, "calls ended since the last look")
+        state.hasFailed(.extend)
+        #expect(next(running) == .extend)
+        #expect(next(running) == .wait)
+        #expect(next(over) == .build)
+        #expect(next(over) == .build, "it failed")
+        #expect(next(nil) == .rest)
+        #expect(!state.isUnderWay)
+        // A load of others.
+        #expect(next(running) == .wait)
+        #expect(state.isUnderWay)
+        #expect(next(over) == .wait)
+        #expect(next(longOver) == .build)
     }
 
     @Test("is stored without indexes, which are built when it is over; a later one finds products, and leaves them")
@@ -68,6 +76,51 @@ struct BulkLoadTests {
             _ = try await catalog.importProducts(.init(products: [.sample("d")], expectedProducts: .max))
             #expect(try indexes() == all)
             #expect(try await catalog.listProducts(list).totalSize == 4)
+        }
+    }
+    @Test("that nobody goes on with is ended by any server")
+    func leftBehind() async throws {
+        let shop = try RunningShop()
+        defer { shop.stop() }
+        let store = BulkLoadStore(database: shop.database)
+        try shop.inDatabase { client throws(MongoError) in
+            try store.extend(orMake: true, client, before: .after(.seconds(5)))
+            for index in ProductStore.indexes {
+                try client.collection(CollectionName.products, in: shop.database).dropIndex(index.name)
+            }
+        }
+        try await eventually {
+            try shop.inDatabase { client throws(MongoError) in
+                let count = try client.collection(CollectionName.products, in: shop.database).indexes().count
+                let mark = try store.mark(client, before: .after(.seconds(5)))
+                return count == ProductStore.indexes.count + 1 && mark == nil
+            }
+        }
+    }
+
+    @Test("stays marked where the mark was extended since it was seen, and an unmarked one is not marked by extending")
+    func marks() throws {
+        let pool = try ClientPool.passing(uri: TestMongo.shared.uri, appName: "marks", size: 1, timeouts: .background)
+        let store = BulkLoadStore(database: TestMongo.freshDatabase().name)
+        let deadline = Deadline.after(.seconds(5))
+        try pool.withClient { client throws(MongoError) in
+            try store.extend(orMake: false, client, before: deadline)
+            var mark = try store.mark(client, before: deadline)
+            #expect(mark == nil)
+            try store.extend(orMake: true, client, before: deadline)
+            guard let seen = try store.mark(client, before: deadline) else { throw MongoError(.invalidState, "there is no mark") }
+            #expect(seen.overdue < .zero && seen.overdue >= .zero - Limits.bulkLoadSilence)
+            var now = seen
+            while now.expires == seen.expires {
+                try store.extend(orMake: false, client, before: deadline)
+                if let mark = try store.mark(client, before: deadline) { now = mark }
+            }
+            try store.remove(seen, client, before: deadline)
+            mark = try store.mark(client, before: deadline)
+            #expect(mark != nil)
+            try store.remove(now, client, before: deadline)
+            mark = try store.mark(client, before: deadline)
+            #expect(mark == nil)
         }
     }
 }
