@@ -25,33 +25,31 @@ struct BSONElement {
         Number(littleEndian: value.loadUnaligned(as: type))
     }
 
-    /// The document's first field.
-    static func first(in base: UnsafePointer<UInt8>, count: Int) -> BSONElement? {
-        // A document is its length, its fields and a NUL; what it says itself may be less than what there is, never more.
+    /// Where the first field of a document begins, behind its length.
+    static let firstOffset = 4
+
+    /// Bytes of a document by what it says itself, which may be less than what there is, never more: 0 if there is none.
+    static func checkedLength(of base: UnsafePointer<UInt8>, _ count: Int) -> Int {
+        // A document is its length, its fields and a NUL.
         guard count >= minDocumentLength, let length = length(at: base, count), length >= minDocumentLength, length <= count
-        else { return nil }
-        return BSONElement(base, count: length, offset: 4)
+        else { return 0 }
+        return length
     }
 
-    /// The field after this one.
-    var next: BSONElement? { BSONElement(base, count: count, offset: offset + keyLength + 2 + valueLength) }
-
-    /// The field of that name.
-    static func find(_ key: FieldName, in base: UnsafePointer<UInt8>, count: Int) -> BSONElement? {
-        var element = first(in: base, count: count)
-        while let found = element {
-            if found.isNamed(key) { return found }
-            element = found.next
-        }
-        return nil
-    }
+    /// Where the field after this one begins.
+    var end: Int { offset + keyLength + 2 + valueLength }
 
     /// Whether that is its name.
-    func isNamed(_ key: FieldName) -> Bool {
-        keyLength == Int(key.byteCount) && memcmp(base + offset + 1, key.pointer, keyLength) == 0
+    @inline(__always)
+    func isNamed(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+        keyLength == name.count && name.baseAddress.map { memcmp(base + offset + 1, $0, name.count) == 0 } ?? false
     }
 
-    private init?(_ base: UnsafePointer<UInt8>, count: Int, offset: Int) {
+    /// The field that begins there; nil behind the last one.
+    ///
+    /// - Parameter count: the `checkedLength` of the document.
+    @inline(__always)
+    init?(_ base: UnsafePointer<UInt8>, count: Int, offset: Int) {
         // The last byte is the document's own NUL: the shortest field before it has a type and an empty key.
         guard offset + 2 < count, base[offset] != 0 else { return nil }
         guard let terminator = memchr(base + offset + 1, 0, count - 1 - offset - 1) else { return nil }

@@ -30,8 +30,8 @@ package struct DocumentView: ~Escapable {
     /// The field's value, or nil if the document has no such field.
     @_lifetime(copy self)
     package func find(_ key: FieldName) -> ValueView? {
-        guard let element = BSONElement.find(key, in: base, count: count) else { return nil }
-        return tied(ValueView(unowned: element), to: self)
+        var fields = fields()
+        return fields.find(key)
     }
 
     package func contains(_ key: FieldName) -> Bool {
@@ -46,14 +46,14 @@ package struct DocumentView: ~Escapable {
     /// A string where it lies.
     @_lifetime(copy self)
     package func utf8(_ key: FieldName) throws(MongoError) -> UTF8Span {
-        guard let value = find(key)?.utf8 else { throw .missing(key, "a string") }
-        return value
+        var fields = fields()
+        return try fields.utf8(key)
     }
 
     /// An int64 or an int32.
     package func int64(_ key: FieldName) throws(MongoError) -> Int64 {
-        guard let value = find(key)?.int64 else { throw .missing(key, "an integer") }
-        return value
+        var fields = fields()
+        return try fields.int64(key)
     }
 
     package func int32(_ key: FieldName) throws(MongoError) -> Int32 {
@@ -72,8 +72,8 @@ package struct DocumentView: ~Escapable {
     }
 
     package func date(_ key: FieldName) throws(MongoError) -> BSONDate {
-        guard let value = find(key)?.date else { throw .missing(key, "a date") }
-        return value
+        var fields = fields()
+        return try fields.date(key)
     }
 
     package func binary(_ key: FieldName) throws(MongoError) -> [UInt8] {
@@ -83,8 +83,8 @@ package struct DocumentView: ~Escapable {
 
     @_lifetime(copy self)
     package func document(_ key: FieldName) throws(MongoError) -> DocumentView {
-        guard let value = find(key)?.document else { throw .missing(key, "a document") }
-        return value
+        var fields = fields()
+        return try fields.document(key)
     }
 
     @_lifetime(copy self)
@@ -93,13 +93,8 @@ package struct DocumentView: ~Escapable {
         return value
     }
 
-    /// For several fields that must be there: `var search = view.search(); let name = try search.utf8("name")`
-    @_lifetime(copy self)
-    package func search() -> FieldSearch {
-        tied(FieldSearch(unowned: base, count: count), to: self)
-    }
-
-    /// Every field in order: `var fields = view.fields(); while let field = fields.next() { field.key ... }`
+    /// Every field in order: `var fields = view.fields(); while let field = fields.next() { field.key ... }`. Or several that must be
+    /// there, which costs one walk if they are asked for in the order in which they lie: `let name = try fields.utf8("name")`
     @_lifetime(copy self)
     package func fields() -> FieldIterator {
         tied(FieldIterator(unowned: base, count: count), to: self)
@@ -118,27 +113,6 @@ package struct DocumentView: ~Escapable {
                 throw MongoError(.malformedDocument, "field '\(field.key)' holds text that is not UTF-8")
             }
         }
-    }
-}
-
-/// Walks the fields of a document, or the elements of an array.
-package struct FieldIterator: ~Escapable {
-    private let base: UnsafePointer<UInt8>
-    private let count: Int
-    /// The field that `next` returned last.
-    private var current: BSONElement?
-
-    @_lifetime(immortal)
-    init(unowned base: UnsafePointer<UInt8>, count: Int) {
-        self.base = base
-        self.count = count
-    }
-
-    @_lifetime(copy self)
-    package mutating func next() -> ValueView? {
-        guard let element = current.map(\.next) ?? BSONElement.first(in: base, count: count) else { return nil }
-        current = element
-        return tied(ValueView(unowned: element), to: self)
     }
 }
 

@@ -16,5 +16,8 @@ package struct FieldName: ExpressibleByStringLiteral, CustomStringConvertible, S
         UnsafeRawPointer(literal.utf8Start).assumingMemoryBound(to: CChar.self)
     }
 
+    /// The same, without the NUL.
+    var bytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount) }
+
     var byteCount: Int32 { Int32(literal.utf8CodeUnitCount) }
 }

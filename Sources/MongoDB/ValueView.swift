@@ -38,7 +38,7 @@ package struct ValueView: ~Escapable {
     /// A string's bytes, without its length and its NUL.
     private var text: UnsafeBufferPointer<UInt8>? {
         guard element.type == BSON_TYPE_UTF8 else { return nil }
-        return UnsafeRawBufferPointer(rebasing: element.value.dropFirst(4).dropLast()).assumingMemoryBound(to: UInt8.self)
+        return UnsafeBufferPointer(start: body + 4, count: element.valueLength - 5)
     }
 
     /// An int64 or an int32; counts and sums come back from the database as either.

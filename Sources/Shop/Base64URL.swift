@@ -26,13 +26,18 @@ enum Base64URL {
 
     /// Nil for what `encode` never writes, so that each value has one spelling.
     static func decode(_ text: String) -> [UInt8]? {
-        let count = text.utf8.count
+        var text = text
+        return text.withUTF8(decode)
+    }
+
+    private static func decode(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
+        let count = text.count
         // No bytes are no spelling but the empty one.
         guard count > 1 else { return count == 0 ? [] : nil }
         var isSpelledRight = true
         let bytes = [UInt8](unsafeUninitializedCapacity: count * 6 / 8) { bytes, filled in
             var (buffer, bits): (UInt32, UInt32) = (0, 0)
-            for character in text.utf8 {
+            for character in text {
                 guard let value = value(of: character) else {
                     isSpelledRight = false
                     return

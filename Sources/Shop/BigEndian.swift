@@ -1,7 +1,7 @@
 extension [UInt8] {
     /// Eight bytes, the highest first.
     mutating func append(bigEndian value: Int64) {
-        for shift in stride(from: 56, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: value >> Int64(shift))) }
+        Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
     }
 }
 

@@ -56,6 +56,21 @@ import Testing
         #expect(!hasMore)
     }
 
+    @Test("fields are found by their names in whatever order they are asked for")
+    func findsFieldsInAnyOrder() throws {
+        let document = Document { builder in
+            builder.append("a", 1)
+            builder.append("b", "text")
+            builder.append("ab", 3)
+            builder.document("c") { $0.append("a", 4) }
+        }
+        var fields = document.view.fields()
+        let numbers = [try fields.int64("a"), try fields.int64("ab"), try fields.document("c").int64("a"), try fields.int64("ab"), try fields.int64("a")]
+        #expect(numbers == [1, 3, 4, 3, 1])
+        let next = fields.next()?.key
+        #expect(next == "b")
+    }
+
     @Test func aMissingOrMistypedFieldIsNamed() {
         let absent = sample.view.find("absent")?.string
         let mistyped = sample.view.find("text")?.int64

@@ -40,8 +40,7 @@ struct WireOutput {
     @usableFromInline
     mutating func append(varint value: UInt64) {
         reserve(Self.longestVarint)
-        put(varint: value, at: count)
-        count += Self.length(ofVarint: value)
+        count = put(varint: value, at: count)
     }
 
     @usableFromInline
@@ -60,9 +59,7 @@ struct WireOutput {
     @usableFromInline
     mutating func append(delimited bytes: UnsafeRawBufferPointer) {
         reserve(Self.longestVarint + bytes.count)
-        let length = UInt64(bytes.count)
-        put(varint: length, at: count)
-        count += Self.length(ofVarint: length)
+        count = put(varint: UInt64(bytes.count), at: count)
         guard let source = bytes.baseAddress else { return }
         (start + count).copyMemory(from: source, byteCount: bytes.count)
         count += bytes.count
@@ -124,14 +121,17 @@ struct WireOutput {
         (70 - (value | 1).leadingZeroBitCount) / 7
     }
 
-    /// The room is there.
-    private func put(varint value: UInt64, at offset: Int) {
-        var (rest, place) = (value, start + offset)
+    /// The room is there. Returns where it ends.
+    @discardableResult
+    @inline(__always)
+    private func put(varint value: UInt64, at offset: Int) -> Int {
+        var (rest, offset) = (value, offset)
         while rest >= 0x80 {
-            place.storeBytes(of: UInt8(truncatingIfNeeded: rest) | 0x80, as: UInt8.self)
-            place += 1
+            start.storeBytes(of: UInt8(truncatingIfNeeded: rest) | 0x80, toByteOffset: offset, as: UInt8.self)
+            offset += 1
             rest >>= 7
         }
-        place.storeBytes(of: UInt8(truncatingIfNeeded: rest), as: UInt8.self)
+        start.storeBytes(of: UInt8(truncatingIfNeeded: rest), toByteOffset: offset, as: UInt8.self)
+        return offset + 1
     }
 }

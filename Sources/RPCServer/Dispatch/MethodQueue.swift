@@ -1,4 +1,5 @@
 import DequeModule
+import Glibc
 import RPC
 import Synchronization
 import ZeroMQ
@@ -206,9 +207,9 @@ struct MethodQueue {
 
     private mutating func forgetLeader(_ call: Call) {
         guard policy.gather == .equalPayloads else { return }
-        let key = PayloadKey(frame: call.payload)
         // A full group was followed by another of the same payload, which may lead by now.
-        if leaders[key] === call { leaders[key] = nil }
+        guard let place = leaders.index(forKey: PayloadKey(frame: call.payload)), leaders[place].value === call else { return }
+        leaders.remove(at: place)
     }
 }
 
@@ -217,7 +218,9 @@ private struct PayloadKey: Hashable {
     let frame: Frame
 
     static func == (left: PayloadKey, right: PayloadKey) -> Bool {
-        left.frame.unsafeBytes.elementsEqual(right.frame.unsafeBytes)
+        let (left, right) = (left.frame.unsafeBytes, right.frame.unsafeBytes)
+        guard left.count == right.count, let start = left.baseAddress, let other = right.baseAddress else { return left.count == right.count }
+        return start == other || memcmp(start, other, left.count) == 0
     }
 
     func hash(into hasher: inout Hasher) { hasher.combine(bytes: frame.unsafeBytes) }

@@ -7,12 +7,12 @@ import Protobuf
 package enum ProductRow {
     package static func write(_ row: DocumentView, to product: inout MessageWriter<Catalog.Product>) throws(MongoError) {
         // The fields lie in about this order.
-        var fields = row.search()
+        var fields = row.fields()
         product.append(.id, try fields.utf8("_id"))
         product.append(.name, try fields.utf8("name"))
         product.append(.category, try fields.utf8("category"))
         try product.append(.price) { (money) throws(MongoError) in
-            var price = try fields.document("price").search()
+            var price = try fields.document("price").fields()
             money.append(.currencyCode, try price.utf8("currency"))
             let minor = try price.int64("minor")
             money.append(.units, MinorAmount.units(minor))
