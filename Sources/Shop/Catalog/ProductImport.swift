@@ -78,7 +78,7 @@ struct ProductImport: Sendable {
         var changes: [String: Int64] = [:]
         for product in products {
             changes[product.categoryKey, default: 0] += 1
-            if let before = existing[product.id] { changes[before.categoryKey, default: 0] -= 1 }
+            if let countedIn = existing[product.id]?.countedIn { changes[countedIn, default: 0] -= 1 }
         }
         // Counts first: another server's import that touches one of these categories stops here, before it has written much.
         try categories.change(by: changes, session, before: deadline)
@@ -91,7 +91,7 @@ struct ProductImport: Sendable {
     }
 
     private func write(
-        _ products: ArraySlice<ImportedProduct>, over existing: [String: (categoryKey: String, version: Int64)],
+        _ products: ArraySlice<ImportedProduct>, over existing: [String: (countedIn: String?, version: Int64)],
         _ session: borrowing Session, before deadline: Deadline
     ) throws(MongoError) {
         let collection = session.collection(CollectionName.products, in: database)
@@ -109,14 +109,17 @@ struct ProductImport: Sendable {
     /// Those of the products that exist, by id.
     private func existing(
         _ ids: [String], _ session: borrowing Session, before deadline: Deadline
-    ) throws(MongoError) -> [String: (categoryKey: String, version: Int64)] {
+    ) throws(MongoError) -> [String: (countedIn: String?, version: Int64)] {
         let filter = Document { filter in filter.document("_id") { $0.append("$in", ids) } }
         let collection = session.collection(CollectionName.products, in: database)
         let projection = Document { $0.append("category_key", 1); $0.append("version", 1) }
         var cursor = try collection.find(
             filter, FindOptions(projection: projection, limit: ids.count, hint: "_id_", timeLimit: deadline.remaining))
-        var found: [String: (categoryKey: String, version: Int64)] = [:]
-        while let row = try cursor.next() { found[try row.string("_id")] = (try row.string("category_key"), try row.int64("version")) }
+        var found: [String: (countedIn: String?, version: Int64)] = [:]
+        while let row = try cursor.next() {
+            // As `ProductChanges` sees it: the count of the stored key has it.
+            found[try row.string("_id")] = (row.find("category_key")?.string, try row.int64("version"))
+        }
         return found
     }
 }

@@ -177,6 +177,38 @@ struct CatalogCheckTests {
         #expect(end.findingCount == 0, "seed \(seed): \(end)")
     }
 
+    /// What a change does to a product whose category's key is damaged, before anybody mends that.
+    enum EarlyChange: String, CaseIterable {
+        case deletion, update, move, replacement
+    }
+
+    @Test("a product that is counted in another category is taken out of the count of that one by whatever changes it", arguments: [
+        "pop", nil,
+    ] as [String?], EarlyChange.allCases)
+    func changedBeforeMended(storedKey: String?, change: EarlyChange) async throws {
+        try await withCatalogue { catalog, shop in
+            let product = try #require(try await catalog.getProduct(.init(id: "p1")).product)
+            try shop.inDatabase { client throws(MongoError) in
+                let key = Update { update in
+                    update.document(storedKey == nil ? "$unset" : "$set") { $0.append("category_key", storedKey ?? "") }
+                }
+                try client.collection(CollectionName.products, in: shop.database).updateOne(Document { $0.append("_id", "p1") }, key)
+                try client.set("count", to: 5, in: CollectionName.categories, "rock", shop.database)
+                if storedKey != nil { try client.set("count", to: 4, in: CollectionName.categories, "pop", shop.database) }
+            }
+            switch change {
+            case .deletion: _ = try await catalog.deleteProduct(.init(id: "p1"))
+            case .update, .move:
+                let wanted = Catalog.Product.sample("p1", name: "Other", category: change == .move ? "Jazz" : product.category)
+                _ = try await catalog.updateProduct(
+                    .init(product: wanted, updateFields: ["name", "category"], expectedVersion: product.version))
+            case .replacement: _ = try await catalog.importProducts(.init(products: [.sample("p1", category: "Jazz")]))
+            }
+            let report = try await catalog.checkCatalog(.init())
+            #expect(report.findingCount == 0, "\(report)")
+        }
+    }
+
     @Test("one check at a time; its caller's going away ends it")
     func oneAtATime() async throws {
         try await withCatalogue { catalog, shop in

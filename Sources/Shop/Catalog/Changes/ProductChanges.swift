@@ -21,14 +21,14 @@ struct ProductChanges: Sendable {
     func update(_ update: ProductUpdate, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Outcome {
         let session = try client.startSession()
         return try Transactions.run(on: session, before: deadline, backoff: Backoff(longest: Backoff.longestOfSmall)) { session throws(MongoError) in
-            guard let old = try product(update.id, session, before: deadline) else { return .notFound }
+            guard let (old, countedIn) = try product(update.id, session, before: deadline) else { return .notFound }
             var new = update.applied(to: old)
             if new == old { return .done(old) }
             guard old.version == update.expectedVersion else { return .versionMismatch(current: old.version) }
             new.updatedAt = .now()
             new.version = ProductRecord.nextVersion(after: old.version)
             // Counts first, as an import does it: what collides, collides before much is written.
-            try categories.change(by: Self.move(from: old, to: new), session, before: deadline)
+            try categories.change(by: Self.move(from: countedIn, to: new.categoryKey), session, before: deadline)
             let details = Update { update in update.document("$set") { new.writeAllButStock(to: &$0) } }
             try session.collection(CollectionName.products, in: database)
                 .updateOne(Document { $0.append("_id", new.id) }, details, hint: "_id_", timeLimit: deadline.remaining)
@@ -44,26 +44,31 @@ struct ProductChanges: Sendable {
     ) throws(MongoError) -> Outcome {
         let session = try client.startSession()
         return try Transactions.run(on: session, before: deadline, backoff: Backoff(longest: Backoff.longestOfSmall)) { session throws(MongoError) in
-            guard let old = try product(id, session, before: deadline) else { return .notFound }
+            guard let (old, countedIn) = try product(id, session, before: deadline) else { return .notFound }
             if let expectedVersion, old.version != expectedVersion { return .versionMismatch(current: old.version) }
-            try categories.change(by: [old.categoryKey: -1], session, before: deadline)
+            try categories.change(by: Self.move(from: countedIn, to: nil), session, before: deadline)
             try session.collection(CollectionName.products, in: database)
                 .deleteOne(Document { $0.append("_id", id) }, timeLimit: deadline.remaining)
             return .done(old)
         }
     }
 
+    /// A product, and the category in whose count it is: that of its stored key, also where somebody has damaged that. A product
+    /// without such a key is in no count.
     private func product(
         _ id: String, _ session: borrowing Session, before deadline: Deadline
-    ) throws(MongoError) -> ProductRecord? {
+    ) throws(MongoError) -> (ProductRecord, countedIn: String?)? {
         try session.collection(CollectionName.products, in: database)
             .findOne(Document { $0.append("_id", id) }, FindOptions(timeLimit: deadline.remaining)) { row throws(MongoError) in
-                try ProductRecord(row)
+                (try ProductRecord(row), row.find("category_key")?.string)
             }
     }
 
-    private static func move(from old: ProductRecord, to new: ProductRecord) -> [String: Int64] {
-        let (from, to) = (old.categoryKey, new.categoryKey)
-        return from == to ? [from: 0] : [from: -1, to: 1]
+    /// What a product's move between categories, or out of all, does to their counts.
+    private static func move(from old: String?, to new: String?) -> [String: Int64] {
+        var changes: [String: Int64] = [:]
+        if let old { changes[old, default: 0] -= 1 }
+        if let new { changes[new, default: 0] += 1 }
+        return changes
     }
 }
