@@ -32,20 +32,6 @@ package struct Client: ~Copyable {
         return tied(Session(stealing: session, client: handle, timeouts: timeouts), to: self)
     }
 
-    /// Starts a session for reading: outside of transactions, all that is read in it is as it was at one moment, that of the
-    /// first read, as a majority has it. The database keeps the past for five minutes unless it is told otherwise.
-    @_lifetime(borrow self)
-    package func startSnapshot() throws(MongoError) -> Session {
-        guard let options = mongoc_session_opts_new() else {
-            preconditionFailure("libbson aborts when memory runs out")
-        }
-        defer { mongoc_session_opts_destroy(options) }
-        mongoc_session_opts_set_snapshot(options, true)
-        var error = bson_error_t()
-        guard let session = mongoc_client_start_session(handle, options, &error) else { throw MongoError(error) }
-        return tied(Session(stealing: session, client: handle, timeouts: timeouts), to: self)
-    }
-
     /// Runs a command that neither the driver retries nor any concern is added to, and returns its reply.
     @discardableResult
     package func runCommand(

@@ -118,6 +118,10 @@ enum Limits {
     // MARK: Checks
     /// Products that a check reads at once: some milliseconds, and less than a megabyte without their descriptions.
     static let checkedAtOnce = 2000
+    /// Categories whose counts a check looks at in one transaction, and the products after which it takes no more: some 0.2 s, or a second
+    /// for a million products of one category. A transaction ends after 5 s.
+    static let categoriesAtOnce = 1000
+    static let countedAtOnce: Int64 = 250_000
     /// Findings that a check lists; the others are counted. Beyond it, more tell nobody more.
     static let maxFindings = 1000
 

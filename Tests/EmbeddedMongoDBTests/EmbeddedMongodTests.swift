@@ -29,7 +29,8 @@ import TestSupport
             let compressors = try parsed.document("net").document("compression").string("compressors")
             let cache = try parsed.document("storage").document("wiredTiger").document("engineConfig").double("cacheSizeGB")
             let limit = try parsed.document("setParameter").string("transactionLifetimeLimitSeconds")
-            #expect((bindIP, compressors, cache, limit) == ("127.0.0.1", "disabled", 1, "5"))
+            let history = try parsed.document("setParameter").string("minSnapshotHistoryWindowInSeconds")
+            #expect((bindIP, compressors, cache, limit, history) == ("127.0.0.1", "disabled", 1, "5", "5"))
         }
     }
 

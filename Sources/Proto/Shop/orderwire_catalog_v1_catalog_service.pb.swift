@@ -1392,7 +1392,7 @@ extension Catalog {
         public static let deleteProduct = MethodDescriptor<Catalog.DeleteProductRequest, Catalog.DeleteProductResponse>(
             "orderwire.catalog.v1.CatalogService/DeleteProduct", idempotency: .unknown)
 
-        /// CheckCatalog compares what is stored twice in the catalogue, as of one moment, and mends it where it is asked to. It reads all
+        /// CheckCatalog compares what is stored twice in the catalogue, beside any writers, and mends it where it is asked to. It reads all
         /// products: allow some ten seconds a million.
         public static let checkCatalog = MethodDescriptor<Catalog.CheckCatalogRequest, Catalog.CheckCatalogResponse>(
             "orderwire.catalog.v1.CatalogService/CheckCatalog", idempotency: .idempotent)
@@ -1460,7 +1460,7 @@ extension Catalog {
                 try await invoker.call(CatalogService.deleteProduct, request, options: options)
             }
 
-            /// CheckCatalog compares what is stored twice in the catalogue, as of one moment, and mends it where it is asked to. It reads all
+            /// CheckCatalog compares what is stored twice in the catalogue, beside any writers, and mends it where it is asked to. It reads all
             /// products: allow some ten seconds a million.
             public func checkCatalog(
                 _ request: Catalog.CheckCatalogRequest, options: CallOptions = .init()
@@ -1487,7 +1487,7 @@ extension Catalog {
             /// DeleteProduct removes a product. Open orders that want it are rejected. Not to be repeated blindly: without a version, the second
             /// call would remove a product that was imported since.
             var deleteProduct: Handler<Catalog.DeleteProductRequest, Catalog.DeleteProductResponse> { get }
-            /// CheckCatalog compares what is stored twice in the catalogue, as of one moment, and mends it where it is asked to. It reads all
+            /// CheckCatalog compares what is stored twice in the catalogue, beside any writers, and mends it where it is asked to. It reads all
             /// products: allow some ten seconds a million.
             var checkCatalog: Handler<Catalog.CheckCatalogRequest, Catalog.CheckCatalogResponse> { get }
         }
@@ -1590,7 +1590,7 @@ private let protoFiles = [
             ZS5jYXRhbG9nLnYxLkFkanVzdFN0b2NrUmVxdWVzdBopLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkFkanVzdFN0b2NrUmVzcG9uc2Ui\
             A5ACAhJoCg1EZWxldGVQcm9kdWN0Eioub3JkZXJ3aXJlLmNhdGFsb2cudjEuRGVsZXRlUHJvZHVjdFJlcXVlc3QaKy5vcmRlcndp\
             cmUuY2F0YWxvZy52MS5EZWxldGVQcm9kdWN0UmVzcG9uc2USagoMQ2hlY2tDYXRhbG9nEikub3JkZXJ3aXJlLmNhdGFsb2cudjEu\
-            Q2hlY2tDYXRhbG9nUmVxdWVzdBoqLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkNoZWNrQ2F0YWxvZ1Jlc3BvbnNlIgOQAgJKokMKIgoB\
+            Q2hlY2tDYXRhbG9nUmVxdWVzdBoqLm9yZGVyd2lyZS5jYXRhbG9nLnYxLkNoZWNrQ2F0YWxvZ1Jlc3BvbnNlIgOQAgJKpEMKIgoB\
             DBIDAQASGhggVGhlIHByb2R1Y3QgY2F0YWxvZ3VlLgoKOAoCBgASBAkAKwEaLCBDYXRhbG9nU2VydmljZSBmaW5kcyBhbmQgY2hh\
             bmdlcyBwcm9kdWN0cy4KCkkKBAYAAgASBAsCDQMaOyBMaXN0UHJvZHVjdHMgcmV0dXJucyBvbmUgcGFnZSBvZiB0aGUgcHJvZHVj\
             dHMgdGhhdCBtYXRjaC4KCj0KBAYAAgESBA8CEQMaLyBHZXRQcm9kdWN0IHJldHVybnMgb25lIHByb2R1Y3QsIG9yIE5PVF9GT1VO\
@@ -1604,107 +1604,107 @@ private let protoFiles = [
             a2VzIHRoZW0gb3V0LCBvbmNlIGZvciBlYWNoIHJlcXVlc3QgaWQgb2YgYSBjbGllbnQuCgrHAQoEBgACBhIDJQJKGrkBIERlbGV0\
             ZVByb2R1Y3QgcmVtb3ZlcyBhIHByb2R1Y3QuIE9wZW4gb3JkZXJzIHRoYXQgd2FudCBpdCBhcmUgcmVqZWN0ZWQuIE5vdCB0byBi\
             ZSByZXBlYXRlZCBibGluZGx5OiB3aXRob3V0IGEgdmVyc2lvbiwgdGhlIHNlY29uZAogY2FsbCB3b3VsZCByZW1vdmUgYSBwcm9k\
-            dWN0IHRoYXQgd2FzIGltcG9ydGVkIHNpbmNlLgoKvAEKBAYAAgcSBCgCKgMarQEgQ2hlY2tDYXRhbG9nIGNvbXBhcmVzIHdoYXQg\
-            aXMgc3RvcmVkIHR3aWNlIGluIHRoZSBjYXRhbG9ndWUsIGFzIG9mIG9uZSBtb21lbnQsIGFuZCBtZW5kcyBpdCB3aGVyZSBpdCBp\
-            cyBhc2tlZCB0by4gSXQgcmVhZHMgYWxsCiBwcm9kdWN0czogYWxsb3cgc29tZSB0ZW4gc2Vjb25kcyBhIG1pbGxpb24uCgo3CgIE\
-            ABIELgBAARorIFByb2R1Y3QgaXMgc29tZXRoaW5nIHRoYXQgY2FuIGJlIG9yZGVyZWQuCgpgCgQEAAIAEgMwAhAaUyBJZDogMSB0\
-            byA2NCBieXRlcyBvZiBwcmludGFibGUgQVNDSUkgd2l0aG91dCBzcGFjZXMsIGNvbXBhcmVkIGFzIGJ5dGVzLiBSZXF1aXJlZC4K\
-            Ci4KBAQAAgESAzICEhohIE5hbWU6IDEgdG8gNTEyIGJ5dGVzLiBSZXF1aXJlZC4KCjIKBAQAAgISAzQCFholIENhdGVnb3J5OiAx\
-            IHRvIDEyOCBieXRlcy4gUmVxdWlyZWQuCgpMCgQEAAIDEgM2AhIaPyBQcmljZSBvZiBvbmUgcGllY2UsIG5vdCBuZWdhdGl2ZSwg\
-            d2hvbGUgaHVuZHJlZHRocy4gUmVxdWlyZWQuCgozCgQEAAIEEgM4AhIaJiBQaWVjZXMgaW4gc3RvY2ssIDAgdG8gMSwwMDAsMDAw\
-            LDAwMC4KCjAKBAQAAgUSAzoCGRojIERlc2NyaXB0aW9uOiBhdCBtb3N0IDQsMDk2IGJ5dGVzLgoKPgoEBAACBhIDPAIsGjEgV2hl\
-            biB0aGUgcHJvZHVjdCB3YXMgbGFzdCBjaGFuZ2VkLiBPdXRwdXQgb25seS4KCp8BCgQEAAIHEgM/AhQakQEgR3JlYXRlciBhZnRl\
-            ciBlYWNoIGNoYW5nZSBvZiBhbnl0aGluZyBidXQgdGhlIHN0b2NrLCBhbmQgbmV2ZXIgdGhlIHNhbWUgYWdhaW4sIGV2ZW4gd2hl\
-            cmUgYSBwcm9kdWN0IGlzIGRlbGV0ZWQgYW5kCiBpbXBvcnRlZCBhbmV3LiBPdXRwdXQgb25seS4KCkUKAgUAEgRDAEoBGjkgVG90\
-            YWxNb2RlIHNheXMgd2hldGhlciBwcm9kdWN0cyB0aGF0IG1hdGNoIGFyZSBjb3VudGVkLgoKbAoEBQACABIDRQIdGl8gSW4gYSBy\
-            ZXF1ZXN0OiBFWEFDVCB3aGVyZSB0aGUgY291bnRzIG9mIGNhdGVnb3JpZXMgdGVsbCB0aGUgdG90YWwgYXQgbm8gY29zdCwgb3Ro\
-            ZXJ3aXNlIE5PTkUuCgozCgQFAAIBEgNHAhcaJiBDb3VudGVkLCB3aXRoaW4gdGhlIGNhbGwncyBkZWFkbGluZS4KChsKBAUAAgIS\
-            A0kCFhoOIE5vdCBjb3VudGVkLgoKygEKAgQBEgROAGUBGr0BIExpc3RQcm9kdWN0c1JlcXVlc3QgYXNrcyBmb3IgYSBwYWdlLCBi\
-            eSBudW1iZXIgb3IgYnkgdG9rZW4uIFdoYXQgZmlsdGVycyBhbmQgb3JkZXJzIGdvIHRvZ2V0aGVyIGlzIGEgZml4ZWQgdGFibGU7\
-            IGl0IGlzCiBpbiB0aGUgbWVzc2FnZSBvZiB0aGUgZmFpbHVyZSB3aXRoIHdoaWNoIGFueXRoaW5nIGVsc2UgaXMgcmVmdXNlZC4K\
-            Co8BCgQEAQIAEgNQAhYagQEgS2VlcHMgdGhlIHByb2R1Y3RzIHdob3NlIGNhdGVnb3J5IGNvbnRhaW5zIHRoaXMgdGV4dCwgY2Fz\
-            ZSBpZ25vcmVkLiBFbXB0eTogYWxsLiBBdCBtb3N0IDEyOCBieXRlcy4gUGxhaW4gdGV4dCwgbmV2ZXIgYSBwYXR0ZXJuLgoKTgoE\
-            BAECARIDUgIWGkEgIm5hbWUiIChhbHNvIHdoZW4gZW1wdHkpLCAibmFtZSBkZXNjIiwgInByaWNlIiBvciAicHJpY2UgZGVzYyIu\
-            CgpjCgQEAQICEgNUAhYaViBQcm9kdWN0cyBvbiBhIHBhZ2U7IDAgbWVhbnMgMTAsIG1vcmUgdGhhbiAxLDAwMCBtZWFucyAxLDAw\
-            MCwgbGVzcyB0aGFuIDAgaXMgcmVmdXNlZC4KClMKBAQBAgMSA1YCERpGIE51bWJlciBvZiB0aGUgcGFnZSwgZnJvbSAxOyAwIG1l\
-            YW5zIDEuIE5vdCB0b2dldGhlciB3aXRoIHBhZ2VfdG9rZW4uCgpqCgQEAQIEEgNYAhgaXSBuZXh0X3BhZ2VfdG9rZW4gb2YgdGhl\
-            IHBhZ2UgYmVmb3JlLCB3aXRoIHRoZSBzYW1lIGZpbHRlciBhbmQgb3JkZXIuIE5vdCB0b2dldGhlciB3aXRoIHBhZ2UuCgpKCgQE\
-            AQIFEgNaAhkaPSBLZWVwcyB0aGUgcHJvZHVjdHMgb2Ygd2hpY2ggYXQgbGVhc3Qgb25lIHBpZWNlIGlzIGluIHN0b2NrLgoKegoE\
-            BAECBhIDXAIWGm0gS2VlcHMgdGhlIHByb2R1Y3RzIG9mIHRoaXMgY3VycmVuY3kgdGhhdCBjb3N0IHRoaXMgbXVjaCBvciBtb3Jl\
-            LiBOb3QgbmVnYXRpdmUuIE9ubHkgaW4gdGhlIG9yZGVyIG9mIHByaWNlcy4KCpkBCgQEAQIHEgNfAhYaiwEgS2VlcHMgdGhlIHBy\
-            b2R1Y3RzIG9mIHRoaXMgY3VycmVuY3kgdGhhdCBjb3N0IHRoaXMgbXVjaCBvciBsZXNzLCB0aGUgY3VycmVuY3kgb2YgbWluX3By\
-            aWNlIGlmIGJvdGggYXJlIHNldC4gT25seSBpbiB0aGUKIG9yZGVyIG9mIHByaWNlcy4KCpoBCgQEAQIIEgNiAhkajAEgS2VlcHMg\
-            dGhlIHByb2R1Y3RzIHdob3NlIG5hbWUgYmVnaW5zIHdpdGggdGhpcyB0ZXh0LCBjYXNlIGFuZCBhY2NlbnRzIGlnbm9yZWQuIEVt\
-            cHR5OiBhbGwuIEF0IG1vc3QgNTEyIGJ5dGVzLiBPbmx5IGluIHRoZQogb3JkZXIgb2YgbmFtZXMuCgo8CgQEAQIJEgNkAhwaLyBX\
-            aGV0aGVyIHRvdGFsX3NpemUgYW5kIHBhZ2VfY291bnQgYXJlIHdhbnRlZC4KCi8KAgQCEgRoAHMBGiMgTGlzdFByb2R1Y3RzUmVz\
-            cG9uc2UgaXMgb25lIHBhZ2UuCgpBCgQEAgIAEgNqAiAaNCBUaGUgcHJvZHVjdHMsIGluIHRoZSBvcmRlciBhc2tlZCBmb3IuIE91\
-            dHB1dCBvbmx5LgoKVQoEBAICARIDbAIXGkggUHJvZHVjdHMgdGhhdCBtYXRjaCBpbiBhbGw7IDAgdW5sZXNzIHRvdGFsX21vZGUg\
-            aXMgRVhBQ1QuIE91dHB1dCBvbmx5LgoKVAoEBAICAhIDbgIXGkcgUGFnZXMgb2YgdGhpcyBzaXplIGluIGFsbDsgMCB1bmxlc3Mg\
-            dG90YWxfbW9kZSBpcyBFWEFDVC4gT3V0cHV0IG9ubHkuCgpYCgQEAgIDEgNwAh0aSyBBc2tzIGZvciB0aGUgcGFnZSBhZnRlciB0\
-            aGlzIG9uZTsgZW1wdHkgb24gdGhlIGxhc3QuIE9wYXF1ZS4gT3V0cHV0IG9ubHkuCgpgCgQEAgIEEgNyAhsaUyBFWEFDVCB3aGVy\
-            ZSB0b3RhbF9zaXplIGFuZCBwYWdlX2NvdW50IGFyZSBmaWxsZWQgaW4sIG90aGVyd2lzZSBOT05FLiBPdXRwdXQgb25seS4KCjAK\
-            AgQDEgR2AHkBGiQgR2V0UHJvZHVjdFJlcXVlc3QgbmFtZXMgYSBwcm9kdWN0LgoKKwoEBAMCABIDeAIQGh4gSWQgb2YgdGhlIHBy\
-            b2R1Y3QuIFJlcXVpcmVkLgoKMwoCBAQSBHwAfwEaJyBHZXRQcm9kdWN0UmVzcG9uc2UgaG9sZHMgdGhlIHByb2R1Y3QuCgooCgQE\
-            BAIAEgN+AhYaGyBUaGUgcHJvZHVjdC4gT3V0cHV0IG9ubHkuCgo3CgIEBRIGggEAhQEBGikgQmF0Y2hHZXRQcm9kdWN0c1JlcXVl\
-            c3QgbmFtZXMgcHJvZHVjdHMuCgp0CgQEBQIAEgSEAQIaGmYgSWRzIG9mIHByb2R1Y3RzLCAxIHRvIDEsMDAwLiBPbmUgdGhhdCBp\
-            cyBuYW1lZCBhZ2FpbiBpcyBhbnN3ZXJlZCBvbmNlLCBpbiBpdHMgZmlyc3QgcGxhY2UuIFJlcXVpcmVkLgoKSwoCBAYSBogBAI0B\
-            ARo9IEJhdGNoR2V0UHJvZHVjdHNSZXNwb25zZSBob2xkcyB0aGUgcHJvZHVjdHMgdGhhdCB0aGVyZSBhcmUuCgpNCgQEBgIAEgSK\
-            AQIgGj8gVGhlIHByb2R1Y3RzLCBpbiB0aGUgb3JkZXIgb2YgdGhlIHJlcXVlc3QncyBpZHMuIE91dHB1dCBvbmx5LgoKWwoEBAYC\
-            ARIEjAECIhpNIElkcyBvZiB3aGljaCB0aGVyZSBpcyBubyBwcm9kdWN0LCBpbiB0aGUgb3JkZXIgb2YgdGhlIHJlcXVlc3QuIE91\
-            dHB1dCBvbmx5LgoKQAoCBAcSBpABAJYBARoyIEltcG9ydFByb2R1Y3RzUmVxdWVzdCBpcyBvbmUgYmF0Y2ggb2YgYW4gaW1wb3J0\
-            LgoKYAoEBAcCABIEkgECIBpSIFRoZSBwcm9kdWN0cywgMSB0byAxLDAwMC4gQSBwcm9kdWN0IHRoYXQgZXhpc3RzIGlzIHJlcGxh\
-            Y2VkLCBpdHMgc3RvY2sgaW5jbHVkZWQuCgr4AQoEBAcCARIElQECHhrpASBIb3cgbWFueSBwcm9kdWN0cyB0aGUgd2hvbGUgaW1w\
-            b3J0IGhhcywgYWJvdXQ7IDAgd2hlcmUgdGhhdCBpcyBub3Qga25vd24uIEEgaGludDogZnJvbSAxMDAsMDAwIG9uLCBhbiBpbXBv\
-            cnQgaW50byBhbiBlbXB0eSBjYXRhbG9ndWUKIGlzIHN0b3JlZCB3aXRob3V0IGluZGV4ZXMsIHdoaWNoIGFyZSBidWlsdCB3aGVu\
-            IG5vIG1vcmUgY2FsbHMgY29tZS4gTGlzdHMgYXJlIHJlZnVzZWQgdW50aWwgdGhlbi4KCjcKAgQIEgaZAQCgAQEaKSBJbXBvcnRQ\
-            cm9kdWN0c1Jlc3BvbnNlIHJlcG9ydHMgYSBiYXRjaC4KCjQKBAQIAgASBJsBAhsaJiBQcm9kdWN0cyB0aGF0IHdlcmUgbmV3LiBP\
-            dXRwdXQgb25seS4KCjgKBAQIAgESBJ0BAhsaKiBQcm9kdWN0cyB0aGF0IHJlcGxhY2VkIG9uZS4gT3V0cHV0IG9ubHkuCgpQCgQE\
-            CAICEgSfAQImGkIgUHJvZHVjdHMgdGhhdCB3ZXJlIHJlZnVzZWQ7IHRoZSBvdGhlcnMgd2VyZSBzdG9yZWQuIE91dHB1dCBvbmx5\
-            LgoKSAoCBAkSBqMBAKoBARo6IEltcG9ydEZhaWx1cmUgc2F5cyB3aHkgYSBwcm9kdWN0IG9mIGEgYmF0Y2ggd2FzIHJlZnVzZWQu\
-            Cgo4CgQECQIAEgSlAQISGiogSW5kZXggaW4gdGhlIHJlcXVlc3QncyBwcm9kdWN0cywgZnJvbSAwLgoKPwoEBAkCARIEpwECExox\
-            IFRoZSByZWZ1c2VkIGZpZWxkLCBhcyBpbiAicHJpY2UuY3VycmVuY3lfY29kZSIuCgopCgQECQICEgSpAQIZGhsgV2h5LCBhbmQg\
-            d2hhdCBpcyBhbGxvd2VkLgoKRgoCBAoSBq0BALQBARo4IFVwZGF0ZVByb2R1Y3RSZXF1ZXN0IHNheXMgd2hhdCBhIHByb2R1Y3Qg\
-            aXMgdG8gYmVjb21lLgoKeQoEBAoCABIErwECFhprIFRoZSBwcm9kdWN0J3MgaWQgYW5kIHRoZSBuZXcgdmFsdWVzLiBSZXF1aXJl\
-            ZC4gRmllbGRzIHRoYXQgdXBkYXRlX2ZpZWxkcyBkb2VzIG5vdCBuYW1lIGFyZSBub3QgbG9va2VkIGF0LgoKXgoEBAoCARIEsQEC\
-            JBpQIEZpZWxkcyB0byBjaGFuZ2U6ICJuYW1lIiwgImNhdGVnb3J5IiwgInByaWNlIiwgImRlc2NyaXB0aW9uIi4gRW1wdHk6IGFs\
-            bCBmb3VyLgoKjAEKBAQKAgISBLMBAh0afiBWZXJzaW9uIG9mIHRoZSBwcm9kdWN0IGFzIHRoZSBjYWxsZXIgc2F3IGl0LCBhdCBs\
-            ZWFzdCAxLiBSZXF1aXJlZC4gV2hlcmUgaXQgaGFzIGFub3RoZXIgYnkgbm93LCB0aGUgY2FsbCBmYWlscyB3aXRoIEFCT1JURUQu\
-            CgpACgIECxIGtwEAugEBGjIgVXBkYXRlUHJvZHVjdFJlc3BvbnNlIGhvbGRzIHRoZSBjaGFuZ2VkIHByb2R1Y3QuCgo2CgQECwIA\
-            EgS5AQIWGiggVGhlIHByb2R1Y3QgYXMgaXQgaXMgbm93LiBPdXRwdXQgb25seS4KCkMKAgQMEga9AQDFAQEaNSBBZGp1c3RTdG9j\
-            a1JlcXVlc3Qgc2F5cyBob3cgbWFueSBwaWVjZXMgY29tZSBvciBnby4KCiwKBAQMAgASBL8BAhAaHiBJZCBvZiB0aGUgcHJvZHVj\
-            dC4gUmVxdWlyZWQuCgqJAQoEBAwCARIEwQECEhp7IFBpZWNlcyB0byBhZGQsIG9yIGJlbG93IDAgdG8gdGFrZSBvdXQ7IC0xLDAw\
-            MCwwMDAsMDAwIHRvIDEsMDAwLDAwMCwwMDAsIG5vdCAwLiBTdG9jayBtdXN0IHN0YXkgd2l0aGluIDAgdG8gMSwwMDAsMDAwLDAw\
-            MC4KCuYBCgQEDAICEgTEAQIYGtcBIE5hbWVzIHRoaXMgYWRqdXN0bWVudDogMSB0byA2NCBieXRlcyBvZiBwcmludGFibGUgQVND\
-            SUkgd2l0aG91dCBzcGFjZXMuIFJlcXVpcmVkLiBUaGUgc2FtZSBhZ2FpbiB3aXRoaW4gMzAgZGF5cyBpcyB0aGUgc2FtZQogYWRq\
-            dXN0bWVudCwgYW5kIGFuc3dlcmVkIHdpdGggdGhlIGZpcnN0IHJlc3VsdC4gQSByZWZ1c2VkIGFkanVzdG1lbnQgZG9lcyBub3Qg\
-            dXNlIGl0IHVwLgoKOgoCBA0SBsgBAM0BARosIEFkanVzdFN0b2NrUmVzcG9uc2UgcmVwb3J0cyBhbiBhZGp1c3RtZW50LgoKWAoE\
-            BA0CABIEygECEhpKIFBpZWNlcyBpbiBzdG9jayByaWdodCBhZnRlciB0aGUgYWRqdXN0bWVudCwgdGhlIGZpcnN0IHRpbWUuIE91\
-            dHB1dCBvbmx5LgoKYQoEBA0CARIEzAECFBpTIFdoZXRoZXIgdGhlIGFkanVzdG1lbnQgaGFkIGJlZW4gbWFkZSBiZWZvcmUsIGFu\
-            ZCB0aGlzIGlzIGl0cyByZXN1bHQuIE91dHB1dCBvbmx5LgoKNQoCBA4SBtABANUBARonIERlbGV0ZVByb2R1Y3RSZXF1ZXN0IG5h\
-            bWVzIGEgcHJvZHVjdC4KCiwKBAQOAgASBNIBAhAaHiBJZCBvZiB0aGUgcHJvZHVjdC4gUmVxdWlyZWQuCgqJAQoEBA4CARIE1AEC\
-            HRp7IFZlcnNpb24gb2YgdGhlIHByb2R1Y3QgYXMgdGhlIGNhbGxlciBzYXcgaXQ7IDA6IHdoYXRldmVyIGl0IGlzLiBXaGVyZSBp\
-            dCBoYXMgYW5vdGhlciBieSBub3csIHRoZSBjYWxsIGZhaWxzIHdpdGggQUJPUlRFRC4KCj0KAgQPEgbYAQDbAQEaLyBEZWxldGVQ\
-            cm9kdWN0UmVzcG9uc2UgaG9sZHMgd2hhdCB3YXMgZGVsZXRlZC4KCjgKBAQPAgASBNoBAhYaKiBUaGUgcHJvZHVjdCBhcyBpdCB3\
-            YXMgbGFzdC4gT3V0cHV0IG9ubHkuCgo1CgIEEBIG3gEA4QEBGicgQ2hlY2tDYXRhbG9nUmVxdWVzdCBhc2tzIGZvciBhIGNoZWNr\
-            LgoKdAoEBBACABIE4AECEhpmIFdoZXRoZXIgdG8gbWVuZCB3aGF0IGNhbiBiZSBtZW5kZWQ6IGNvdW50cywga2V5cyBhbmQgbWlz\
-            c2luZyBpbmRleGVzLiBJdCBpcyBzYWZlIGJlc2lkZSBvdGhlciBjYWxscy4KCjUKAgQREgbkAQDvAQEaJyBDaGVja0NhdGFsb2dS\
-            ZXNwb25zZSByZXBvcnRzIGEgY2hlY2suCgo7CgQEEQIAEgTmAQInGi0gV2hhdCB3YXMgZm91bmQsIGF0IG1vc3QgMSwwMDAuIE91\
-            dHB1dCBvbmx5LgoKNwoEBBECARIE6AECGhopIEhvdyBtdWNoIHdhcyBmb3VuZCBpbiBhbGwuIE91dHB1dCBvbmx5LgoKNwoEBBEC\
-            AhIE6gECGxopIEhvdyBtdWNoIG9mIGl0IHdhcyBtZW5kZWQuIE91dHB1dCBvbmx5LgoKOgoEBBECAxIE7AECGhosIFByb2R1Y3Rz\
-            IHRoYXQgd2VyZSBsb29rZWQgYXQuIE91dHB1dCBvbmx5LgoKPAoEBBECBBIE7gECGxouIENhdGVnb3JpZXMgdGhhdCB3ZXJlIGxv\
-            b2tlZCBhdC4gT3V0cHV0IG9ubHkuCgpICgIEEhIG8gEA/QEBGjogQ2F0YWxvZ0ZpbmRpbmcgaXMgb25lIHRoaW5nIHRoYXQgaXMg\
-            bm90IGFzIGl0IHNob3VsZCBiZS4KCisKBAQSAgASBPQBAhkaHSBXaGF0IGlzIHdyb25nLiBPdXRwdXQgb25seS4KCoMBCgQEEgIB\
-            EgT2AQIVGnUgV2hhdCBpdCBpcyB3cm9uZyB3aXRoOiBhIGNhdGVnb3J5J3MgZm9sZGVkIG5hbWUsIGEgcHJvZHVjdCdzIGlkLCBv\
-            ciBhbiBpbmRleCBhcyBpbiAicHJvZHVjdHMuYnlfbmFtZSIuIE91dHB1dCBvbmx5LgoKLAoEBBICAhIE+AECFBoeIFdoYXQgaXMg\
-            c3RvcmVkLiBPdXRwdXQgb25seS4KCiwKBAQSAgMSBPoBAhYaHiBXaGF0IHNob3VsZCBiZS4gT3V0cHV0IG9ubHkuCgozCgQEEgIE\
-            EgT8AQIUGiUgV2hldGhlciBpdCB3YXMgbWVuZGVkLiBPdXRwdXQgb25seS4KCjAKAgUBEgaAAgCRAgEaIiBDYXRhbG9nRmF1bHQg\
-            c2F5cyB3aGF0IGlzIHdyb25nLgoKKgoEBQECABIEggICIBocIE5vdCBrbm93biB0byB0aGlzIHZlcnNpb24uCgpFCgQFAQIBEgSE\
-            AgIgGjcgQSBjYXRlZ29yeSdzIGNvdW50IGlzIG5vdCB0aGUgbnVtYmVyIG9mIGl0cyBwcm9kdWN0cy4KCjsKBAUBAgISBIYCAiUa\
-            LSBBIGNhdGVnb3J5IHRoYXQgaGFzIHByb2R1Y3RzIGlzIG5vdCBzdG9yZWQuCgo6CgQFAQIDEgSIAgIjGiwgQSBjYXRlZ29yeSBp\
-            cyBzdG9yZWQgdGhhdCBoYXMgbm8gcHJvZHVjdHMuCgphCgQFAQIEEgSKAgIfGlMgQSBwcm9kdWN0J3Mga2V5cywgYnkgd2hpY2gg\
-            aXQgaXMgZm91bmQgYW5kIHNvcnRlZCwgZG8gbm90IGZvbGxvdyBmcm9tIGl0cyBmaWVsZHMuCgo+CgQFAQIFEgSMAgImGjAgQSBw\
-            cm9kdWN0IGNhbm5vdCBiZSByZWFkLiBJdCBpcyBsZWZ0IGFzIGl0IGlzLgoKJAoEBQECBhIEjgICIhoWIEFuIGluZGV4IGlzIG1p\
-            c3NpbmcuCgp6CgQFAQIHEgSQAgIkGmwgQW4gaW5kZXggaGFzIGFub3RoZXIgZm9ybSB0aGFuIGl0IHNob3VsZC4gSXQgaXMgbGVm\
-            dCBhcyBpdCBpczogcXVlcmllcyBuZWVkIGl0IHVudGlsIHNvbWVib2R5IHJlcGxhY2VzIGl0LgpiBnByb3RvMw==
+            dWN0IHRoYXQgd2FzIGltcG9ydGVkIHNpbmNlLgoKvgEKBAYAAgcSBCgCKgMarwEgQ2hlY2tDYXRhbG9nIGNvbXBhcmVzIHdoYXQg\
+            aXMgc3RvcmVkIHR3aWNlIGluIHRoZSBjYXRhbG9ndWUsIGJlc2lkZSBhbnkgd3JpdGVycywgYW5kIG1lbmRzIGl0IHdoZXJlIGl0\
+            IGlzIGFza2VkIHRvLiBJdCByZWFkcyBhbGwKIHByb2R1Y3RzOiBhbGxvdyBzb21lIHRlbiBzZWNvbmRzIGEgbWlsbGlvbi4KCjcK\
+            AgQAEgQuAEABGisgUHJvZHVjdCBpcyBzb21ldGhpbmcgdGhhdCBjYW4gYmUgb3JkZXJlZC4KCmAKBAQAAgASAzACEBpTIElkOiAx\
+            IHRvIDY0IGJ5dGVzIG9mIHByaW50YWJsZSBBU0NJSSB3aXRob3V0IHNwYWNlcywgY29tcGFyZWQgYXMgYnl0ZXMuIFJlcXVpcmVk\
+            LgoKLgoEBAACARIDMgISGiEgTmFtZTogMSB0byA1MTIgYnl0ZXMuIFJlcXVpcmVkLgoKMgoEBAACAhIDNAIWGiUgQ2F0ZWdvcnk6\
+            IDEgdG8gMTI4IGJ5dGVzLiBSZXF1aXJlZC4KCkwKBAQAAgMSAzYCEho/IFByaWNlIG9mIG9uZSBwaWVjZSwgbm90IG5lZ2F0aXZl\
+            LCB3aG9sZSBodW5kcmVkdGhzLiBSZXF1aXJlZC4KCjMKBAQAAgQSAzgCEhomIFBpZWNlcyBpbiBzdG9jaywgMCB0byAxLDAwMCww\
+            MDAsMDAwLgoKMAoEBAACBRIDOgIZGiMgRGVzY3JpcHRpb246IGF0IG1vc3QgNCwwOTYgYnl0ZXMuCgo+CgQEAAIGEgM8AiwaMSBX\
+            aGVuIHRoZSBwcm9kdWN0IHdhcyBsYXN0IGNoYW5nZWQuIE91dHB1dCBvbmx5LgoKnwEKBAQAAgcSAz8CFBqRASBHcmVhdGVyIGFm\
+            dGVyIGVhY2ggY2hhbmdlIG9mIGFueXRoaW5nIGJ1dCB0aGUgc3RvY2ssIGFuZCBuZXZlciB0aGUgc2FtZSBhZ2FpbiwgZXZlbiB3\
+            aGVyZSBhIHByb2R1Y3QgaXMgZGVsZXRlZCBhbmQKIGltcG9ydGVkIGFuZXcuIE91dHB1dCBvbmx5LgoKRQoCBQASBEMASgEaOSBU\
+            b3RhbE1vZGUgc2F5cyB3aGV0aGVyIHByb2R1Y3RzIHRoYXQgbWF0Y2ggYXJlIGNvdW50ZWQuCgpsCgQFAAIAEgNFAh0aXyBJbiBh\
+            IHJlcXVlc3Q6IEVYQUNUIHdoZXJlIHRoZSBjb3VudHMgb2YgY2F0ZWdvcmllcyB0ZWxsIHRoZSB0b3RhbCBhdCBubyBjb3N0LCBv\
+            dGhlcndpc2UgTk9ORS4KCjMKBAUAAgESA0cCFxomIENvdW50ZWQsIHdpdGhpbiB0aGUgY2FsbCdzIGRlYWRsaW5lLgoKGwoEBQAC\
+            AhIDSQIWGg4gTm90IGNvdW50ZWQuCgrKAQoCBAESBE4AZQEavQEgTGlzdFByb2R1Y3RzUmVxdWVzdCBhc2tzIGZvciBhIHBhZ2Us\
+            IGJ5IG51bWJlciBvciBieSB0b2tlbi4gV2hhdCBmaWx0ZXJzIGFuZCBvcmRlcnMgZ28gdG9nZXRoZXIgaXMgYSBmaXhlZCB0YWJs\
+            ZTsgaXQgaXMKIGluIHRoZSBtZXNzYWdlIG9mIHRoZSBmYWlsdXJlIHdpdGggd2hpY2ggYW55dGhpbmcgZWxzZSBpcyByZWZ1c2Vk\
+            LgoKjwEKBAQBAgASA1ACFhqBASBLZWVwcyB0aGUgcHJvZHVjdHMgd2hvc2UgY2F0ZWdvcnkgY29udGFpbnMgdGhpcyB0ZXh0LCBj\
+            YXNlIGlnbm9yZWQuIEVtcHR5OiBhbGwuIEF0IG1vc3QgMTI4IGJ5dGVzLiBQbGFpbiB0ZXh0LCBuZXZlciBhIHBhdHRlcm4uCgpO\
+            CgQEAQIBEgNSAhYaQSAibmFtZSIgKGFsc28gd2hlbiBlbXB0eSksICJuYW1lIGRlc2MiLCAicHJpY2UiIG9yICJwcmljZSBkZXNj\
+            Ii4KCmMKBAQBAgISA1QCFhpWIFByb2R1Y3RzIG9uIGEgcGFnZTsgMCBtZWFucyAxMCwgbW9yZSB0aGFuIDEsMDAwIG1lYW5zIDEs\
+            MDAwLCBsZXNzIHRoYW4gMCBpcyByZWZ1c2VkLgoKUwoEBAECAxIDVgIRGkYgTnVtYmVyIG9mIHRoZSBwYWdlLCBmcm9tIDE7IDAg\
+            bWVhbnMgMS4gTm90IHRvZ2V0aGVyIHdpdGggcGFnZV90b2tlbi4KCmoKBAQBAgQSA1gCGBpdIG5leHRfcGFnZV90b2tlbiBvZiB0\
+            aGUgcGFnZSBiZWZvcmUsIHdpdGggdGhlIHNhbWUgZmlsdGVyIGFuZCBvcmRlci4gTm90IHRvZ2V0aGVyIHdpdGggcGFnZS4KCkoK\
+            BAQBAgUSA1oCGRo9IEtlZXBzIHRoZSBwcm9kdWN0cyBvZiB3aGljaCBhdCBsZWFzdCBvbmUgcGllY2UgaXMgaW4gc3RvY2suCgp6\
+            CgQEAQIGEgNcAhYabSBLZWVwcyB0aGUgcHJvZHVjdHMgb2YgdGhpcyBjdXJyZW5jeSB0aGF0IGNvc3QgdGhpcyBtdWNoIG9yIG1v\
+            cmUuIE5vdCBuZWdhdGl2ZS4gT25seSBpbiB0aGUgb3JkZXIgb2YgcHJpY2VzLgoKmQEKBAQBAgcSA18CFhqLASBLZWVwcyB0aGUg\
+            cHJvZHVjdHMgb2YgdGhpcyBjdXJyZW5jeSB0aGF0IGNvc3QgdGhpcyBtdWNoIG9yIGxlc3MsIHRoZSBjdXJyZW5jeSBvZiBtaW5f\
+            cHJpY2UgaWYgYm90aCBhcmUgc2V0LiBPbmx5IGluIHRoZQogb3JkZXIgb2YgcHJpY2VzLgoKmgEKBAQBAggSA2ICGRqMASBLZWVw\
+            cyB0aGUgcHJvZHVjdHMgd2hvc2UgbmFtZSBiZWdpbnMgd2l0aCB0aGlzIHRleHQsIGNhc2UgYW5kIGFjY2VudHMgaWdub3JlZC4g\
+            RW1wdHk6IGFsbC4gQXQgbW9zdCA1MTIgYnl0ZXMuIE9ubHkgaW4gdGhlCiBvcmRlciBvZiBuYW1lcy4KCjwKBAQBAgkSA2QCHBov\
+            IFdoZXRoZXIgdG90YWxfc2l6ZSBhbmQgcGFnZV9jb3VudCBhcmUgd2FudGVkLgoKLwoCBAISBGgAcwEaIyBMaXN0UHJvZHVjdHNS\
+            ZXNwb25zZSBpcyBvbmUgcGFnZS4KCkEKBAQCAgASA2oCIBo0IFRoZSBwcm9kdWN0cywgaW4gdGhlIG9yZGVyIGFza2VkIGZvci4g\
+            T3V0cHV0IG9ubHkuCgpVCgQEAgIBEgNsAhcaSCBQcm9kdWN0cyB0aGF0IG1hdGNoIGluIGFsbDsgMCB1bmxlc3MgdG90YWxfbW9k\
+            ZSBpcyBFWEFDVC4gT3V0cHV0IG9ubHkuCgpUCgQEAgICEgNuAhcaRyBQYWdlcyBvZiB0aGlzIHNpemUgaW4gYWxsOyAwIHVubGVz\
+            cyB0b3RhbF9tb2RlIGlzIEVYQUNULiBPdXRwdXQgb25seS4KClgKBAQCAgMSA3ACHRpLIEFza3MgZm9yIHRoZSBwYWdlIGFmdGVy\
+            IHRoaXMgb25lOyBlbXB0eSBvbiB0aGUgbGFzdC4gT3BhcXVlLiBPdXRwdXQgb25seS4KCmAKBAQCAgQSA3ICGxpTIEVYQUNUIHdo\
+            ZXJlIHRvdGFsX3NpemUgYW5kIHBhZ2VfY291bnQgYXJlIGZpbGxlZCBpbiwgb3RoZXJ3aXNlIE5PTkUuIE91dHB1dCBvbmx5LgoK\
+            MAoCBAMSBHYAeQEaJCBHZXRQcm9kdWN0UmVxdWVzdCBuYW1lcyBhIHByb2R1Y3QuCgorCgQEAwIAEgN4AhAaHiBJZCBvZiB0aGUg\
+            cHJvZHVjdC4gUmVxdWlyZWQuCgozCgIEBBIEfAB/ARonIEdldFByb2R1Y3RSZXNwb25zZSBob2xkcyB0aGUgcHJvZHVjdC4KCigK\
+            BAQEAgASA34CFhobIFRoZSBwcm9kdWN0LiBPdXRwdXQgb25seS4KCjcKAgQFEgaCAQCFAQEaKSBCYXRjaEdldFByb2R1Y3RzUmVx\
+            dWVzdCBuYW1lcyBwcm9kdWN0cy4KCnQKBAQFAgASBIQBAhoaZiBJZHMgb2YgcHJvZHVjdHMsIDEgdG8gMSwwMDAuIE9uZSB0aGF0\
+            IGlzIG5hbWVkIGFnYWluIGlzIGFuc3dlcmVkIG9uY2UsIGluIGl0cyBmaXJzdCBwbGFjZS4gUmVxdWlyZWQuCgpLCgIEBhIGiAEA\
+            jQEBGj0gQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlIGhvbGRzIHRoZSBwcm9kdWN0cyB0aGF0IHRoZXJlIGFyZS4KCk0KBAQGAgAS\
+            BIoBAiAaPyBUaGUgcHJvZHVjdHMsIGluIHRoZSBvcmRlciBvZiB0aGUgcmVxdWVzdCdzIGlkcy4gT3V0cHV0IG9ubHkuCgpbCgQE\
+            BgIBEgSMAQIiGk0gSWRzIG9mIHdoaWNoIHRoZXJlIGlzIG5vIHByb2R1Y3QsIGluIHRoZSBvcmRlciBvZiB0aGUgcmVxdWVzdC4g\
+            T3V0cHV0IG9ubHkuCgpACgIEBxIGkAEAlgEBGjIgSW1wb3J0UHJvZHVjdHNSZXF1ZXN0IGlzIG9uZSBiYXRjaCBvZiBhbiBpbXBv\
+            cnQuCgpgCgQEBwIAEgSSAQIgGlIgVGhlIHByb2R1Y3RzLCAxIHRvIDEsMDAwLiBBIHByb2R1Y3QgdGhhdCBleGlzdHMgaXMgcmVw\
+            bGFjZWQsIGl0cyBzdG9jayBpbmNsdWRlZC4KCvgBCgQEBwIBEgSVAQIeGukBIEhvdyBtYW55IHByb2R1Y3RzIHRoZSB3aG9sZSBp\
+            bXBvcnQgaGFzLCBhYm91dDsgMCB3aGVyZSB0aGF0IGlzIG5vdCBrbm93bi4gQSBoaW50OiBmcm9tIDEwMCwwMDAgb24sIGFuIGlt\
+            cG9ydCBpbnRvIGFuIGVtcHR5IGNhdGFsb2d1ZQogaXMgc3RvcmVkIHdpdGhvdXQgaW5kZXhlcywgd2hpY2ggYXJlIGJ1aWx0IHdo\
+            ZW4gbm8gbW9yZSBjYWxscyBjb21lLiBMaXN0cyBhcmUgcmVmdXNlZCB1bnRpbCB0aGVuLgoKNwoCBAgSBpkBAKABARopIEltcG9y\
+            dFByb2R1Y3RzUmVzcG9uc2UgcmVwb3J0cyBhIGJhdGNoLgoKNAoEBAgCABIEmwECGxomIFByb2R1Y3RzIHRoYXQgd2VyZSBuZXcu\
+            IE91dHB1dCBvbmx5LgoKOAoEBAgCARIEnQECGxoqIFByb2R1Y3RzIHRoYXQgcmVwbGFjZWQgb25lLiBPdXRwdXQgb25seS4KClAK\
+            BAQIAgISBJ8BAiYaQiBQcm9kdWN0cyB0aGF0IHdlcmUgcmVmdXNlZDsgdGhlIG90aGVycyB3ZXJlIHN0b3JlZC4gT3V0cHV0IG9u\
+            bHkuCgpICgIECRIGowEAqgEBGjogSW1wb3J0RmFpbHVyZSBzYXlzIHdoeSBhIHByb2R1Y3Qgb2YgYSBiYXRjaCB3YXMgcmVmdXNl\
+            ZC4KCjgKBAQJAgASBKUBAhIaKiBJbmRleCBpbiB0aGUgcmVxdWVzdCdzIHByb2R1Y3RzLCBmcm9tIDAuCgo/CgQECQIBEgSnAQIT\
+            GjEgVGhlIHJlZnVzZWQgZmllbGQsIGFzIGluICJwcmljZS5jdXJyZW5jeV9jb2RlIi4KCikKBAQJAgISBKkBAhkaGyBXaHksIGFu\
+            ZCB3aGF0IGlzIGFsbG93ZWQuCgpGCgIEChIGrQEAtAEBGjggVXBkYXRlUHJvZHVjdFJlcXVlc3Qgc2F5cyB3aGF0IGEgcHJvZHVj\
+            dCBpcyB0byBiZWNvbWUuCgp5CgQECgIAEgSvAQIWGmsgVGhlIHByb2R1Y3QncyBpZCBhbmQgdGhlIG5ldyB2YWx1ZXMuIFJlcXVp\
+            cmVkLiBGaWVsZHMgdGhhdCB1cGRhdGVfZmllbGRzIGRvZXMgbm90IG5hbWUgYXJlIG5vdCBsb29rZWQgYXQuCgpeCgQECgIBEgSx\
+            AQIkGlAgRmllbGRzIHRvIGNoYW5nZTogIm5hbWUiLCAiY2F0ZWdvcnkiLCAicHJpY2UiLCAiZGVzY3JpcHRpb24iLiBFbXB0eTog\
+            YWxsIGZvdXIuCgqMAQoEBAoCAhIEswECHRp+IFZlcnNpb24gb2YgdGhlIHByb2R1Y3QgYXMgdGhlIGNhbGxlciBzYXcgaXQsIGF0\
+            IGxlYXN0IDEuIFJlcXVpcmVkLiBXaGVyZSBpdCBoYXMgYW5vdGhlciBieSBub3csIHRoZSBjYWxsIGZhaWxzIHdpdGggQUJPUlRF\
+            RC4KCkAKAgQLEga3AQC6AQEaMiBVcGRhdGVQcm9kdWN0UmVzcG9uc2UgaG9sZHMgdGhlIGNoYW5nZWQgcHJvZHVjdC4KCjYKBAQL\
+            AgASBLkBAhYaKCBUaGUgcHJvZHVjdCBhcyBpdCBpcyBub3cuIE91dHB1dCBvbmx5LgoKQwoCBAwSBr0BAMUBARo1IEFkanVzdFN0\
+            b2NrUmVxdWVzdCBzYXlzIGhvdyBtYW55IHBpZWNlcyBjb21lIG9yIGdvLgoKLAoEBAwCABIEvwECEBoeIElkIG9mIHRoZSBwcm9k\
+            dWN0LiBSZXF1aXJlZC4KCokBCgQEDAIBEgTBAQISGnsgUGllY2VzIHRvIGFkZCwgb3IgYmVsb3cgMCB0byB0YWtlIG91dDsgLTEs\
+            MDAwLDAwMCwwMDAgdG8gMSwwMDAsMDAwLDAwMCwgbm90IDAuIFN0b2NrIG11c3Qgc3RheSB3aXRoaW4gMCB0byAxLDAwMCwwMDAs\
+            MDAwLgoK5gEKBAQMAgISBMQBAhga1wEgTmFtZXMgdGhpcyBhZGp1c3RtZW50OiAxIHRvIDY0IGJ5dGVzIG9mIHByaW50YWJsZSBB\
+            U0NJSSB3aXRob3V0IHNwYWNlcy4gUmVxdWlyZWQuIFRoZSBzYW1lIGFnYWluIHdpdGhpbiAzMCBkYXlzIGlzIHRoZSBzYW1lCiBh\
+            ZGp1c3RtZW50LCBhbmQgYW5zd2VyZWQgd2l0aCB0aGUgZmlyc3QgcmVzdWx0LiBBIHJlZnVzZWQgYWRqdXN0bWVudCBkb2VzIG5v\
+            dCB1c2UgaXQgdXAuCgo6CgIEDRIGyAEAzQEBGiwgQWRqdXN0U3RvY2tSZXNwb25zZSByZXBvcnRzIGFuIGFkanVzdG1lbnQuCgpY\
+            CgQEDQIAEgTKAQISGkogUGllY2VzIGluIHN0b2NrIHJpZ2h0IGFmdGVyIHRoZSBhZGp1c3RtZW50LCB0aGUgZmlyc3QgdGltZS4g\
+            T3V0cHV0IG9ubHkuCgphCgQEDQIBEgTMAQIUGlMgV2hldGhlciB0aGUgYWRqdXN0bWVudCBoYWQgYmVlbiBtYWRlIGJlZm9yZSwg\
+            YW5kIHRoaXMgaXMgaXRzIHJlc3VsdC4gT3V0cHV0IG9ubHkuCgo1CgIEDhIG0AEA1QEBGicgRGVsZXRlUHJvZHVjdFJlcXVlc3Qg\
+            bmFtZXMgYSBwcm9kdWN0LgoKLAoEBA4CABIE0gECEBoeIElkIG9mIHRoZSBwcm9kdWN0LiBSZXF1aXJlZC4KCokBCgQEDgIBEgTU\
+            AQIdGnsgVmVyc2lvbiBvZiB0aGUgcHJvZHVjdCBhcyB0aGUgY2FsbGVyIHNhdyBpdDsgMDogd2hhdGV2ZXIgaXQgaXMuIFdoZXJl\
+            IGl0IGhhcyBhbm90aGVyIGJ5IG5vdywgdGhlIGNhbGwgZmFpbHMgd2l0aCBBQk9SVEVELgoKPQoCBA8SBtgBANsBARovIERlbGV0\
+            ZVByb2R1Y3RSZXNwb25zZSBob2xkcyB3aGF0IHdhcyBkZWxldGVkLgoKOAoEBA8CABIE2gECFhoqIFRoZSBwcm9kdWN0IGFzIGl0\
+            IHdhcyBsYXN0LiBPdXRwdXQgb25seS4KCjUKAgQQEgbeAQDhAQEaJyBDaGVja0NhdGFsb2dSZXF1ZXN0IGFza3MgZm9yIGEgY2hl\
+            Y2suCgp0CgQEEAIAEgTgAQISGmYgV2hldGhlciB0byBtZW5kIHdoYXQgY2FuIGJlIG1lbmRlZDogY291bnRzLCBrZXlzIGFuZCBt\
+            aXNzaW5nIGluZGV4ZXMuIEl0IGlzIHNhZmUgYmVzaWRlIG90aGVyIGNhbGxzLgoKNQoCBBESBuQBAO8BARonIENoZWNrQ2F0YWxv\
+            Z1Jlc3BvbnNlIHJlcG9ydHMgYSBjaGVjay4KCjsKBAQRAgASBOYBAicaLSBXaGF0IHdhcyBmb3VuZCwgYXQgbW9zdCAxLDAwMC4g\
+            T3V0cHV0IG9ubHkuCgo3CgQEEQIBEgToAQIaGikgSG93IG11Y2ggd2FzIGZvdW5kIGluIGFsbC4gT3V0cHV0IG9ubHkuCgo3CgQE\
+            EQICEgTqAQIbGikgSG93IG11Y2ggb2YgaXQgd2FzIG1lbmRlZC4gT3V0cHV0IG9ubHkuCgo6CgQEEQIDEgTsAQIaGiwgUHJvZHVj\
+            dHMgdGhhdCB3ZXJlIGxvb2tlZCBhdC4gT3V0cHV0IG9ubHkuCgo8CgQEEQIEEgTuAQIbGi4gQ2F0ZWdvcmllcyB0aGF0IHdlcmUg\
+            bG9va2VkIGF0LiBPdXRwdXQgb25seS4KCkgKAgQSEgbyAQD9AQEaOiBDYXRhbG9nRmluZGluZyBpcyBvbmUgdGhpbmcgdGhhdCBp\
+            cyBub3QgYXMgaXQgc2hvdWxkIGJlLgoKKwoEBBICABIE9AECGRodIFdoYXQgaXMgd3JvbmcuIE91dHB1dCBvbmx5LgoKgwEKBAQS\
+            AgESBPYBAhUadSBXaGF0IGl0IGlzIHdyb25nIHdpdGg6IGEgY2F0ZWdvcnkncyBmb2xkZWQgbmFtZSwgYSBwcm9kdWN0J3MgaWQs\
+            IG9yIGFuIGluZGV4IGFzIGluICJwcm9kdWN0cy5ieV9uYW1lIi4gT3V0cHV0IG9ubHkuCgosCgQEEgICEgT4AQIUGh4gV2hhdCBp\
+            cyBzdG9yZWQuIE91dHB1dCBvbmx5LgoKLAoEBBICAxIE+gECFhoeIFdoYXQgc2hvdWxkIGJlLiBPdXRwdXQgb25seS4KCjMKBAQS\
+            AgQSBPwBAhQaJSBXaGV0aGVyIGl0IHdhcyBtZW5kZWQuIE91dHB1dCBvbmx5LgoKMAoCBQESBoACAJECARoiIENhdGFsb2dGYXVs\
+            dCBzYXlzIHdoYXQgaXMgd3JvbmcuCgoqCgQFAQIAEgSCAgIgGhwgTm90IGtub3duIHRvIHRoaXMgdmVyc2lvbi4KCkUKBAUBAgES\
+            BIQCAiAaNyBBIGNhdGVnb3J5J3MgY291bnQgaXMgbm90IHRoZSBudW1iZXIgb2YgaXRzIHByb2R1Y3RzLgoKOwoEBQECAhIEhgIC\
+            JRotIEEgY2F0ZWdvcnkgdGhhdCBoYXMgcHJvZHVjdHMgaXMgbm90IHN0b3JlZC4KCjoKBAUBAgMSBIgCAiMaLCBBIGNhdGVnb3J5\
+            IGlzIHN0b3JlZCB0aGF0IGhhcyBubyBwcm9kdWN0cy4KCmEKBAUBAgQSBIoCAh8aUyBBIHByb2R1Y3QncyBrZXlzLCBieSB3aGlj\
+            aCBpdCBpcyBmb3VuZCBhbmQgc29ydGVkLCBkbyBub3QgZm9sbG93IGZyb20gaXRzIGZpZWxkcy4KCj4KBAUBAgUSBIwCAiYaMCBB\
+            IHByb2R1Y3QgY2Fubm90IGJlIHJlYWQuIEl0IGlzIGxlZnQgYXMgaXQgaXMuCgokCgQFAQIGEgSOAgIiGhYgQW4gaW5kZXggaXMg\
+            bWlzc2luZy4KCnoKBAUBAgcSBJACAiQabCBBbiBpbmRleCBoYXMgYW5vdGhlciBmb3JtIHRoYW4gaXQgc2hvdWxkLiBJdCBpcyBs\
+            ZWZ0IGFzIGl0IGlzOiBxdWVyaWVzIG5lZWQgaXQgdW50aWwgc29tZWJvZHkgcmVwbGFjZXMgaXQuCmIGcHJvdG8z
             """),
 ]

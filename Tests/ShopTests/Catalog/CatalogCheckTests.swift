@@ -24,6 +24,9 @@ struct Damage: Sendable, CustomTestStringConvertible {
         Damage(name: "a wrong count", fault: .wrongCount, subject: "rock", stored: "99", expected: "6") { client, database throws(MongoError) in
             try client.set("count", to: 99, in: CollectionName.categories, "rock", database)
         },
+        Damage(name: "a count beyond what is looked at together", fault: .wrongCount, subject: "pop", stored: "1000000", expected: "3") { client, database throws(MongoError) in
+            try client.set("count", to: 1_000_000, in: CollectionName.categories, "pop", database)
+        },
         Damage(name: "a missing category", fault: .missingCategory, subject: "rock", stored: "", expected: "6") { client, database throws(MongoError) in
             try client.collection(CollectionName.categories, in: database).deleteOne(Document { $0.append("_id", "rock") })
         },

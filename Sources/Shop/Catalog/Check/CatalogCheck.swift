@@ -5,8 +5,9 @@ import RPC
 /// Compares what the catalogue stores twice: counts of categories with products, keys of products with their fields, indexes with
 /// what queries ask for.
 ///
-/// Counts and products are read in one snapshot, in small pieces, so that it is exact beside any number of writers, holds up
-/// nobody, and can be given up at any time.
+/// What has to agree is read at one moment, a small piece at a time: a product is one document, and a few categories are compared with
+/// their products in one transaction. So it is exact beside any number of writers, holds up nobody, needs the past of nothing, and
+/// can be given up at any time.
 struct CatalogCheck: ~Copyable {
     let database: String
     /// Mends what is found; nil: it is only told.
@@ -27,10 +28,9 @@ struct CatalogCheck: ~Copyable {
     /// Checks everything. Throws where it was given up, too.
     mutating func run(_ client: borrowing Client) throws(MongoError) {
         try checkIndexes(client)
-        let snapshot = try client.startSnapshot()
-        let stored = try storedCounts(snapshot)
-        let counted = try checkProducts(snapshot, client)
-        try checkCounts(stored, counted, client)
+        // First, so that keys that are mended are moved between counts that are right.
+        try checkCounts(client)
+        try checkProducts(client)
     }
 
     private mutating func note(
@@ -68,41 +68,37 @@ struct CatalogCheck: ~Copyable {
 
     // MARK: Products
 
-    /// Looks at every product, and returns how many there are in each category.
-    private mutating func checkProducts(
-        _ snapshot: borrowing Session, _ client: borrowing Client
-    ) throws(MongoError) -> [String: Int64] {
-        var counted: [String: Int64] = [:]
+    /// Looks at every product.
+    private mutating func checkProducts(_ client: borrowing Client) throws(MongoError) {
         var last = ""
         while true {
             try goOn()
             var wrong: [(id: String, stored: String, expected: String)] = []
-            let size = try readPiece(after: &last, snapshot, &counted, &wrong)
+            let size = try readPiece(after: &last, client, &wrong)
             if !wrong.isEmpty {
                 try repair?.mendKeys(of: wrong.map(\.id), client, before: deadline)
                 for product in wrong {
                     note(.wrongKeys, product.id, stored: product.stored, expected: product.expected, repaired: repair != nil)
                 }
             }
-            if size < Limits.checkedAtOnce { return counted }
+            if size < Limits.checkedAtOnce { return }
         }
     }
 
     /// Looks at the next products after an id, and returns how many those are.
     private mutating func readPiece(
-        after last: inout String, _ snapshot: borrowing Session, _ counted: inout [String: Int64],
-        _ wrong: inout [(id: String, stored: String, expected: String)]
+        after last: inout String, _ client: borrowing Client, _ wrong: inout [(id: String, stored: String, expected: String)]
     ) throws(MongoError) -> Int {
         let after = last
         let filter = Document { filter in filter.document("_id") { $0.append("$gt", after) } }
         let options = FindOptions(
-            sort: Document { $0.append("_id", 1) }, limit: Limits.checkedAtOnce, hint: "_id_", timeLimit: deadline.remaining)
-        var cursor = try snapshot.collection(CollectionName.products, in: database).find(filter, options)
+            sort: Document { $0.append("_id", 1) }, limit: Limits.checkedAtOnce, hint: "_id_", readConcern: .majority,
+            timeLimit: deadline.remaining)
+        var cursor = try client.collection(CollectionName.products, in: database).find(filter, options)
         var size = 0
         while let row = try cursor.next() {
             size += 1
             last = try row.string("_id")
-            if let key = row.find("category_key")?.string { counted[key, default: 0] += 1 }
             do throws(MongoError) {
                 let keys = try ProductRecord(row).wrongKeys(in: row)
                 guard !keys.isEmpty else { continue }
@@ -118,19 +114,24 @@ struct CatalogCheck: ~Copyable {
 
     // MARK: Counts
 
-    private func storedCounts(_ snapshot: borrowing Session) throws(MongoError) -> [String: Int64] {
-        var cursor = try snapshot.collection(CollectionName.categories, in: database)
-            .find(Document(), FindOptions(timeLimit: deadline.remaining))
-        var counts: [String: Int64] = [:]
-        while let row = try cursor.next() { counts[try row.string("_id")] = row.find("count")?.int64 ?? 0 }
-        return counts
+    /// Looks at the counts of all categories, in the order of their keys.
+    private mutating func checkCounts(_ client: borrowing Client) throws(MongoError) {
+        let session = try client.startSession()
+        var last: String?
+        repeat {
+            try goOn()
+            let stretch = try Transactions.run(on: session, before: deadline) { session throws(MongoError) in
+                try CategoryStretch(after: last, in: database, session, before: deadline)
+            }
+            try compare(stretch, client)
+            last = stretch.end
+        } while last != nil
     }
 
-    private mutating func checkCounts(
-        _ stored: [String: Int64], _ counted: [String: Int64], _ client: borrowing Client
-    ) throws(MongoError) {
+    private mutating func compare(_ stretch: CategoryStretch, _ client: borrowing Client) throws(MongoError) {
+        let (stored, counted) = (stretch.stored, stretch.counted)
         let keys = Set(stored.keys).union(counted.keys)
-        report.categoryCount = Int64(keys.count)
+        report.categoryCount += Int64(keys.count)
         for key in keys.sorted() where stored[key] != counted[key] {
             try goOn()
             try repair?.recount(key, client, before: deadline)
