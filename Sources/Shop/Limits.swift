@@ -65,6 +65,17 @@ enum Limits {
     static let maxPageTokenLength = 8192
     /// Keys that one query passes over: some tens of milliseconds, where it has to merge many categories, too.
     static let maxSkip: Int64 = 20_000
+    /// Keys that a page's own query passes over. For more of them the way is gone before, so that where it leads can be remembered: that costs
+    /// two small queries, less than as many keys.
+    static let maxUnlearnedSkip: Int64 = 500
+    /// Changes of the catalogue that its document tells of: with fewer between two looks at it, a server can follow them all.
+    static let maxToldChanges: Int64 = 32
+    /// Products of a change that is told.
+    static let maxToldMoves = 8
+    /// Bytes of the keys of a change that is told. With `maxToldChanges` the document has at most some 70 KB, usually 10.
+    static let maxToldBytes = 2048
+    /// Changes that a server knows: some times those told, for lists that are asked for less often. At most some megabytes, usually 0.3.
+    static let maxRememberedChanges = 1024
     /// Lists of which ranks and totals are remembered: four orders of some hundred categories.
     static let maxRememberedLists = 2048
     /// Ranks of one list: in a list of a million products no page is more than some thousand keys from a remembered one.

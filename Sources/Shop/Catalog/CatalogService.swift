@@ -23,7 +23,7 @@ struct CatalogService: Catalog.CatalogService.Handlers {
         products = ProductStore(database: database.name)
         let categories = CategoryStore(database: database.name)
         snapshots = CatalogSnapshots(categories: categories)
-        listing = ProductListing(products: products)
+        listing = ProductListing(products: products, categories: categories)
         importing = ImportProducts(
             database: database, productImport: ProductImport(database: database.name, categories: categories), bulkLoad: bulkLoad)
         changes = ProductChanges(database: database.name, categories: categories)

@@ -26,6 +26,8 @@ struct CatalogSnapshot: Sendable {
     let stamp: CatalogStamp
     /// Products of all categories.
     let productCount: Int64
+    /// The last changes before it, oldest first, as far as they are told.
+    let told: [CatalogChange]
 
     private let keys: [String]
     private let counts: [Int64]
@@ -34,8 +36,9 @@ struct CatalogSnapshot: Sendable {
     private let text: [UInt8]
     private let starts: [Int]
 
-    init(stamp: CatalogStamp, categories: [(key: String, count: Int64, stamp: CatalogStamp)]) {
+    init(stamp: CatalogStamp, categories: [(key: String, count: Int64, stamp: CatalogStamp)], told: [CatalogChange] = []) {
         self.stamp = stamp
+        self.told = told
         productCount = categories.reduce(0) { $0 + $1.count }
         keys = categories.map(\.key)
         counts = categories.map(\.count)

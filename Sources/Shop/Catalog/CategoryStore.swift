@@ -12,7 +12,8 @@ struct CategoryStore: Sendable {
     func stamp(
         _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> (stamp: CatalogStamp, quietTime: ClusterTime?) {
-        let options = FindOptions(limit: 1, hint: "_id_", readConcern: .majority, timeLimit: deadline.remaining)
+        let options = FindOptions(
+            projection: Self.stampOnly, limit: 1, hint: "_id_", readConcern: .majority, timeLimit: deadline.remaining)
         let batch = try client.collection(CollectionName.catalog, in: database).findBatch(Self.whole, options)
         let stamp = batch.count == 0 ? CatalogStamp.none : CatalogStamp(value: try batch[0].int64("stamp"))
         return (stamp, batch.quietTime)
@@ -20,7 +21,7 @@ struct CategoryStore: Sendable {
 
     /// The stamp, as the session's transaction sees it.
     func stamp(_ session: borrowing Session, before deadline: Deadline) throws(MongoError) -> CatalogStamp {
-        let options = FindOptions(hint: "_id_", timeLimit: deadline.remaining)
+        let options = FindOptions(projection: Self.stampOnly, hint: "_id_", timeLimit: deadline.remaining)
         let stamp = try session.collection(CollectionName.catalog, in: database)
             .findOne(Self.whole, options) { row throws(MongoError) in CatalogStamp(value: try row.int64("stamp")) }
         return stamp ?? .none
@@ -38,12 +39,17 @@ struct CategoryStore: Sendable {
         var cursor = try client.collection(CollectionName.catalog, in: database).aggregate(
             [Document { $0.append("$match", Self.whole) }, categories], readConcern: .snapshot, timeLimit: deadline.remaining)
         var stamp = CatalogStamp.none
+        var told: [CatalogChange] = []
         var found: [(key: String, count: Int64, stamp: CatalogStamp)] = []
         while let row = try cursor.next() {
             let own = CatalogStamp(value: row.find("stamp")?.int64 ?? CatalogStamp.none.value)
-            if row.contains("count") { found.append((try row.string("_id"), try row.int64("count"), own)) } else { stamp = own }
+            if row.contains("count") {
+                found.append((try row.string("_id"), try row.int64("count"), own))
+            } else {
+                (stamp, told) = (own, try CatalogChange.all(in: row))
+            }
         }
-        return CatalogSnapshot(stamp: stamp, categories: found)
+        return CatalogSnapshot(stamp: stamp, categories: found, told: told)
     }
 
     // MARK: Changing
@@ -55,10 +61,13 @@ struct CategoryStore: Sendable {
     ///
     /// The stamp goes first: two transactions that change the catalogue at once collide there, before either has written
     /// much. Then the counts in the order of their keys.
-    func change(by changes: [String: Int64], _ session: borrowing Session, before deadline: Deadline) throws(MongoError) {
-        try session.collection(CollectionName.catalog, in: database).updateOne(
-            Self.whole, Update { update in update.document("$set") { $0.append("stamp", CatalogStamp.random().value) } },
-            upsert: true, timeLimit: deadline.remaining)
+    ///
+    /// - Parameter moves: what changes in the lists, all of it, for servers to keep what they know of these; nil: they are to forget.
+    func change(
+        by changes: [String: Int64], moves: [ProductMove]? = nil, _ session: borrowing Session, before deadline: Deadline
+    ) throws(MongoError) {
+        try session.collection(CollectionName.catalog, in: database)
+            .updateOne(Self.whole, Self.newStamp(telling: moves), upsert: true, timeLimit: deadline.remaining)
         guard !changes.isEmpty else { return }
         let collection = session.collection(CollectionName.categories, in: database)
         var bulk = try collection.bulkWrite(ordered: true)
@@ -78,6 +87,19 @@ struct CategoryStore: Sendable {
                 filter.document("count") { $0.append("$lte", 0) }
             }, timeLimit: deadline.remaining)
     }
+
+    private static func newStamp(telling moves: [ProductMove]?) -> Update {
+        let stamp = CatalogStamp.random()
+        if let moves, CatalogChange.canTell(moves) { return CatalogChange.told(moves, stamp: stamp) }
+        return Update { update in
+            update.document("$set") { set in
+                set.append("stamp", stamp.value)
+                set.array("changes") { _ in }
+            }
+        }
+    }
+
+    private static let stampOnly = Document { $0.append("_id", 0); $0.append("stamp", 1) }
 
     /// The one document of `catalog`.
     private static let whole = Document { $0.append("_id", "whole") }

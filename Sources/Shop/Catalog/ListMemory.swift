@@ -1,6 +1,7 @@
 import Synchronization
 
-/// What answered pages taught about lists, while these stay as they are: ranks of products, and totals that were counted.
+/// What answered pages taught about lists: ranks of products, which follow changes that are told, and totals that were counted,
+/// which hold while the list stays as it is.
 ///
 /// With it a page by number, however deep, begins at the nearest product that is known instead of at an end.
 struct ListMemory: Sendable {
@@ -10,24 +11,38 @@ struct ListMemory: Sendable {
         var total: Int64?
         /// It holds while the list has this stamp.
         fileprivate var stamp = CatalogStamp.none
+        /// One of the catalogue's stamps under which it has that one.
+        fileprivate var catalogStamp = CatalogStamp.none
         fileprivate var lastUse: UInt64 = 0
     }
 
     private var lists: [ProductList: Knowledge] = [:]
+    private var log = CatalogLog()
     private var uses: UInt64 = 0
     /// Ranks of all lists.
     private(set) var rankCount = 0
 
     var count: Int { lists.count }
 
-    /// What is known of a list. With a new stamp, all that was known of it is forgotten.
-    mutating func knowledge(of list: ProductList, at stamp: CatalogStamp) -> Knowledge {
+    /// What is known of a list that has this stamp in `snapshot`. With a new stamp the ranks follow the changes since; where these are not
+    /// known, all that was known of the list is forgotten.
+    mutating func knowledge(of list: ProductList, at stamp: CatalogStamp, in snapshot: CatalogSnapshot) -> Knowledge {
         guard list.isStamped else { return Knowledge() }
+        log.add(snapshot.told, upTo: snapshot.stamp)
         var knowledge = lists[list] ?? Knowledge()
         if knowledge.stamp != stamp {
+            // A call that comes late with an older snapshot takes nothing from the others.
+            if log.changes(from: snapshot.stamp, to: knowledge.catalogStamp) != nil { return Knowledge() }
             rankCount -= knowledge.ranks.entries.count
-            knowledge = Knowledge(stamp: stamp)
+            var ranks = RankedKeys()
+            if let changes = log.changes(from: knowledge.catalogStamp, to: snapshot.stamp) {
+                ranks = knowledge.ranks
+                for move in changes.lazy.flatMap(\.moves) { ranks.follow(move, in: list) }
+            }
+            knowledge = Knowledge(ranks: ranks, stamp: stamp)
+            rankCount += ranks.entries.count
         }
+        knowledge.catalogStamp = snapshot.stamp
         keep(knowledge, of: list)
         return knowledge
     }

@@ -34,7 +34,7 @@ struct PageStretch: Sendable, Equatable {
         guard let total else { return }
         let end = min(total, first + size)
         guard first < end else {
-            count = 0
+            (skip, count) = (0, 0)
             return
         }
         let after = known.first(from: end)
@@ -44,22 +44,24 @@ struct PageStretch: Sendable, Equatable {
         }
     }
 
-    /// Where it still has too many keys to pass over for one query: the first part of the way, to be gone before. Its one product is the
-    /// anchor of what is then left of this stretch.
-    var firstStep: PageStretch? {
-        guard skip > Limits.maxSkip else { return nil }
+    /// Where it has more than `limit` keys to pass over: the first part of the way, to be gone before. Its one product is the anchor of
+    /// what is then left of this stretch.
+    func firstStep(over limit: Int64) -> PageStretch? {
+        guard skip > limit else { return nil }
         var step = self
         // A product that is an anchor is passed over already when read forwards, and not when read backwards.
-        step.skip = isBackwards ? Limits.maxSkip : Limits.maxSkip - 1
+        step.skip = isBackwards ? stepLength : stepLength - 1
         step.count = 1
         return step
     }
+
+    private var stepLength: Int64 { min(skip, Limits.maxSkip) }
 
     /// What is left after the first step led to `key`.
     func afterStep(to key: String) -> PageStretch {
         var rest = self
         rest.anchor = key
-        rest.skip -= Limits.maxSkip
+        rest.skip -= stepLength
         return rest
     }
 

@@ -21,6 +21,7 @@ struct ImportedProduct: Sendable {
     }
 
     var id: String { record.id }
+    var place: ProductPlace { record.place }
 
     /// What replaces the product in its `version`.
     func document(after version: Int64) -> Document {
@@ -81,7 +82,7 @@ struct ProductImport: Sendable {
             if let countedIn = existing[product.id]?.countedIn { changes[countedIn, default: 0] -= 1 }
         }
         // Counts first: another server's import that touches one of these categories stops here, before it has written much.
-        try categories.change(by: changes, session, before: deadline)
+        try categories.change(by: changes, moves: Self.moves(of: products, over: existing), session, before: deadline)
 
         // In pieces, each far from the time that the database has for a command, on a busy machine too.
         for start in stride(from: 0, to: products.count, by: Limits.maxImportBatch) {
@@ -90,8 +91,29 @@ struct ProductImport: Sendable {
         return Set(existing.keys)
     }
 
+    /// What storing the products changes in the lists; nil where it is too much to be told, or not known.
+    private static func moves(of products: [ImportedProduct], over existing: [String: Existing]) -> [ProductMove]? {
+        guard products.count <= Limits.maxToldMoves else { return nil }
+        var moves: [ProductMove] = []
+        for product in products {
+            let before = existing[product.id]
+            if before != nil, before?.place == nil { return nil }
+            moves.append(.init(from: before?.place, to: product.place))
+        }
+        return moves
+    }
+
+    /// A product that is there already.
+    private struct Existing {
+        /// The category whose count has it: that of the stored key, as `ProductChanges` sees it.
+        var countedIn: String?
+        var version: Int64
+        /// Nil: not known, or not of interest.
+        var place: ProductPlace?
+    }
+
     private func write(
-        _ products: ArraySlice<ImportedProduct>, over existing: [String: (countedIn: String?, version: Int64)],
+        _ products: ArraySlice<ImportedProduct>, over existing: [String: Existing],
         _ session: borrowing Session, before deadline: Deadline
     ) throws(MongoError) {
         let collection = session.collection(CollectionName.products, in: database)
@@ -109,16 +131,19 @@ struct ProductImport: Sendable {
     /// Those of the products that exist, by id.
     private func existing(
         _ ids: [String], _ session: borrowing Session, before deadline: Deadline
-    ) throws(MongoError) -> [String: (countedIn: String?, version: Int64)] {
+    ) throws(MongoError) -> [String: Existing] {
         let filter = Document { filter in filter.document("_id") { $0.append("$in", ids) } }
         let collection = session.collection(CollectionName.products, in: database)
-        let projection = Document { $0.append("category_key", 1); $0.append("version", 1) }
+        let isTold = ids.count <= Limits.maxToldMoves
+        let projection = Document { projection in
+            for field in ["category_key", "version"] + (isTold ? ["name_key", "price_key"] : []) as [FieldName] { projection.append(field, 1) }
+        }
         var cursor = try collection.find(
             filter, FindOptions(projection: projection, limit: ids.count, hint: "_id_", timeLimit: deadline.remaining))
-        var found: [String: (countedIn: String?, version: Int64)] = [:]
+        var found: [String: Existing] = [:]
         while let row = try cursor.next() {
-            // As `ProductChanges` sees it: the count of the stored key has it.
-            found[try row.string("_id")] = (row.find("category_key")?.string, try row.int64("version"))
+            found[try row.string("_id")] = Existing(
+                countedIn: row.find("category_key")?.string, version: try row.int64("version"), place: isTold ? ProductPlace(stored: row) : nil)
         }
         return found
     }

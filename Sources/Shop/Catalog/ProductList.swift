@@ -18,6 +18,23 @@ struct ProductList: Hashable, Sendable {
     var isStamped: Bool { !inStockOnly }
 }
 
+// MARK: - What is in it
+
+extension ProductList {
+    /// Whether a product that lies there is in the list, stock left aside.
+    func holds(_ place: ProductPlace) -> Bool {
+        let key = place.key(order.key)
+        if let lower = range.lower, key.isBefore(lower) { return false }
+        if let upper = range.upper, !key.isBefore(upper) { return false }
+        return category.isEmpty || place.category.utf8.contains(category.utf8)
+    }
+}
+
+extension String {
+    /// Whether it comes first as the database compares texts: byte by byte.
+    func isBefore(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
+}
+
 // MARK: - As bytes
 
 extension ProductList {

@@ -6,9 +6,13 @@ import Synchronization
 /// Finds pages of products.
 final class ProductListing: Sendable {
     private let products: ProductStore
+    private let categories: CategoryStore
     private let memory = Mutex(ListMemory())
 
-    init(products: ProductStore) { self.products = products }
+    init(products: ProductStore, categories: CategoryStore) {
+        self.products = products
+        self.categories = categories
+    }
 
     /// A page, and what is known about the whole list.
     struct Page: Sendable {
@@ -33,14 +37,14 @@ final class ProductListing: Sendable {
             guard !match.keys.isEmpty else { return Page(total: request.totalMode == .none ? nil : 0) }
             (query.categoryKeys, counted, stamp) = (match.keys, match.productCount, match.stamp)
         }
-        let known = memory.withLock { $0.knowledge(of: list, at: stamp) }
+        let known = memory.withLock { $0.knowledge(of: list, at: stamp, in: snapshot) }
         var total = list.isCounted ? counted : known.total
         if total == nil, request.totalMode == .exact {
             total = try products.count(query, client, before: deadline)
             memory.withLock { $0.learn(of: list, at: stamp, total: total) }
         }
         let (place, before) = place(request, total, known, stamp)
-        guard let stretch = try approach(place, after: before, of: query, client, before: deadline) else {
+        guard let stretch = try approach(place, after: before, of: query, snapshot, client, before: deadline) else {
             return Page(total: isTold(request) ? total : nil)
         }
         let rows = try products.rows(query, stretch, client, before: deadline)
@@ -48,9 +52,6 @@ final class ProductListing: Sendable {
         guard let key = rows.lastKey, !stretch.isAtEnd else { return page }
         let rank = before.map { PagePosition.Rank(count: $0.count + Int64(rows.count), stamp: $0.stamp) }
         let isExact = rank?.stamp == stamp
-        if isExact, let rank {
-            memory.withLock { $0.learn(of: list, at: stamp, rank: .init(rank: rank.count, key: key)) }
-        }
         // The total may be older than the rows, and the rank older than the total. To say "more" where there is none costs somebody
         // an empty page; the other way round products would be missed.
         let margin = isExact ? 0 : Limits.unseenRemovals
@@ -60,17 +61,20 @@ final class ProductListing: Sendable {
         return page
     }
 
-    /// Goes the way to a page that is too far from anywhere for one query. Its steps are remembered, so that who asks again, when the time
-    /// was over on the way, is led on from there. Nil where the list ends before.
+    /// Goes the way to a page that is far from anywhere. Where its steps lead is remembered, so that who asks for a page near it, or again
+    /// because the time was over on the way, is led on from there. Nil where the list ends before.
+    ///
+    /// A rank that is remembered follows all later changes, so it must be that of its stamp and no other. It is where the stamp
+    /// is still the same after the step: both are read as a majority has them, of which the past never changes.
     private func approach(
-        _ place: PageStretch, after before: PagePosition.Rank?, of query: ProductStore.Query, _ client: borrowing Client,
-        before deadline: Deadline
+        _ place: PageStretch, after before: PagePosition.Rank?, of query: ProductStore.Query, _ snapshot: CatalogSnapshot,
+        _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> PageStretch? {
         var stretch = place
-        while let step = stretch.firstStep {
+        while let step = stretch.firstStep(over: query.list.isStamped ? Limits.maxUnlearnedSkip : Limits.maxSkip) {
             guard let key = try products.key(query, step, client, before: deadline) else { return nil }
             stretch = stretch.afterStep(to: key)
-            guard let before else { continue }
+            guard let before, query.list.isStamped, try categories.stamp(client, before: deadline).stamp == snapshot.stamp else { continue }
             let rank = RankedKeys.Entry(rank: stretch.rankOfAnchor(after: before.count), key: key)
             memory.withLock { $0.learn(of: query.list, at: before.stamp, rank: rank) }
         }

@@ -50,7 +50,7 @@ struct ProductStore: Sendable {
         return Rows(batch: batch, lastKey: isRead ? try batch[batch.count - 1].string(shape.key.field) : nil)
     }
 
-    /// The sort key of the product at which a stretch begins, read from the index alone; nil where there is none.
+    /// The sort key of the product at which a stretch begins, as a majority has it, read from the index alone; nil where there is none.
     func key(
         _ query: Query, _ stretch: PageStretch, _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> String? {
@@ -58,15 +58,16 @@ struct ProductStore: Sendable {
         let keyOnly = Document { $0.append("_id", 0); $0.append(shape.key.field, 1) }
         let options = FindOptions(
             sort: shape.sort(isDescending: query.list.order.isDescending != stretch.isBackwards), projection: keyOnly,
-            skip: Int(stretch.skip), limit: 1, hint: shape.indexName, timeLimit: deadline.remaining)
+            skip: Int(stretch.skip), limit: 1, hint: shape.indexName, readConcern: .majority, timeLimit: deadline.remaining)
         let batch = try read(filter(query, stretch), options, client)
         return batch.count > 0 ? try batch[0].string(shape.key.field) : nil
     }
 
-    /// How many products the list has, counted on the index alone.
+    /// How many products the list has, as a majority has it, counted on the index alone.
     func count(_ query: Query, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64 {
         try client.collection(CollectionName.products, in: database)
-            .count(filter(query, PageStretch(first: 0, size: 1, total: nil)), hint: query.list.shape.indexName, timeLimit: deadline.remaining)
+            .count(filter(query, PageStretch(first: 0, size: 1, total: nil)), hint: query.list.shape.indexName, readConcern: .majority,
+                timeLimit: deadline.remaining)
     }
 
     /// Asks for one key by the shape's index: an error where it is missing or hidden.

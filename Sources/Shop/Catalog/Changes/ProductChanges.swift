@@ -21,14 +21,15 @@ struct ProductChanges: Sendable {
     func update(_ update: ProductUpdate, _ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Outcome {
         let session = try client.startSession()
         return try Transactions.run(on: session, before: deadline, backoff: Backoff(longest: Backoff.longestOfSmall)) { session throws(MongoError) in
-            guard let (old, countedIn) = try product(update.id, session, before: deadline) else { return .notFound }
+            guard let (old, countedIn, place) = try product(update.id, session, before: deadline) else { return .notFound }
             var new = update.applied(to: old)
             if new == old { return .done(old) }
             guard old.version == update.expectedVersion else { return .versionMismatch(current: old.version) }
             new.updatedAt = .now()
             new.version = ProductRecord.nextVersion(after: old.version)
             // Counts first, as an import does it: what collides, collides before much is written.
-            try categories.change(by: Self.move(from: countedIn, to: new.categoryKey), session, before: deadline)
+            let moves = place.map { [ProductMove(from: $0, to: new.place)] }
+            try categories.change(by: Self.move(from: countedIn, to: new.categoryKey), moves: moves, session, before: deadline)
             let details = Update { update in update.document("$set") { new.writeAllButStock(to: &$0) } }
             try session.collection(CollectionName.products, in: database)
                 .updateOne(Document { $0.append("_id", new.id) }, details, hint: "_id_", timeLimit: deadline.remaining)
@@ -44,9 +45,10 @@ struct ProductChanges: Sendable {
     ) throws(MongoError) -> Outcome {
         let session = try client.startSession()
         return try Transactions.run(on: session, before: deadline, backoff: Backoff(longest: Backoff.longestOfSmall)) { session throws(MongoError) in
-            guard let (old, countedIn) = try product(id, session, before: deadline) else { return .notFound }
+            guard let (old, countedIn, place) = try product(id, session, before: deadline) else { return .notFound }
             if let expectedVersion, old.version != expectedVersion { return .versionMismatch(current: old.version) }
-            try categories.change(by: Self.move(from: countedIn, to: nil), session, before: deadline)
+            let moves = place.map { [ProductMove(from: $0)] }
+            try categories.change(by: Self.move(from: countedIn, to: nil), moves: moves, session, before: deadline)
             try session.collection(CollectionName.products, in: database)
                 .deleteOne(Document { $0.append("_id", id) }, timeLimit: deadline.remaining)
             return .done(old)
@@ -54,13 +56,13 @@ struct ProductChanges: Sendable {
     }
 
     /// A product, and the category in whose count it is: that of its stored key, also where somebody has damaged that. A product
-    /// without such a key is in no count.
+    /// without such a key is in no count. And its place in the lists, if it has all keys.
     private func product(
         _ id: String, _ session: borrowing Session, before deadline: Deadline
-    ) throws(MongoError) -> (ProductRecord, countedIn: String?)? {
+    ) throws(MongoError) -> (ProductRecord, countedIn: String?, place: ProductPlace?)? {
         try session.collection(CollectionName.products, in: database)
             .findOne(Document { $0.append("_id", id) }, FindOptions(timeLimit: deadline.remaining)) { row throws(MongoError) in
-                (try ProductRecord(row), row.find("category_key")?.string)
+                (try ProductRecord(row), row.find("category_key")?.string, ProductPlace(stored: row))
             }
     }
 
