@@ -70,8 +70,9 @@ struct ListingTests {
         let shop = try RunningShop()
         defer { shop.stop() }
         try await shop.withClient { catalog, _ in
-            let snapshots = CatalogSnapshots(categories: CategoryStore(database: shop.database))
-            let listing = ProductListing(products: ProductStore(database: shop.database))
+            let categories = CategoryStore(database: shop.database)
+            let snapshots = CatalogSnapshots(categories: categories)
+            let listing = ProductListing(products: ProductStore(database: shop.database), categories: categories)
             let tokens = TokenSeal(key: Array(repeating: 1, count: TokenSeal.keyLength))
             let early = MonotonicTime.now
             /// Of a catalogue that may be as old as that moment.

@@ -64,12 +64,13 @@ struct PageStretchTests {
             let size = Int64.random(in: 1...1000, using: &random)
             let whole = PageStretch(first: first, size: size, total: Bool.random(using: &random) ? total : nil)
             var stretch = whole
-            while let step = stretch.firstStep {
+            let limit = Bool.random(using: &random) ? Limits.maxUnlearnedSkip : Limits.maxSkip
+            while let step = stretch.firstStep(over: limit) {
                 let key = try #require(list.read(step).first)
                 stretch = stretch.afterStep(to: key)
                 #expect(key == "k\(stretch.rankOfAnchor(after: first) - 1)")
             }
-            #expect(stretch.skip <= Limits.maxSkip)
+            #expect(stretch.skip <= limit)
             #expect(list.read(stretch) == list.read(whole))
         }
     }
@@ -78,6 +79,7 @@ struct PageStretchTests {
     func beyond() {
         #expect(PageStretch(first: Int64(Int32.max) * 1000, size: 1000, total: 25).count == 0)
         #expect(PageStretch(first: 0, size: 10, total: 0).count == 0)
+        #expect(PageStretch(first: 100_000, size: 10, total: 25).firstStep(over: 0) == nil)
     }
 }
 
@@ -171,5 +173,12 @@ struct ListMemoryTests {
         memory.learn(of: list, at: stamp, rank: .init(rank: 100, key: "k"), total: 200)
         #expect(memory.knowledge(of: list, at: stamp).total == nil)
         #expect(memory.count == 0)
+    }
+}
+
+extension ListMemory {
+    /// Of a catalogue of which nothing is told.
+    fileprivate mutating func knowledge(of list: ProductList, at stamp: CatalogStamp) -> Knowledge {
+        knowledge(of: list, at: stamp, in: CatalogSnapshot(stamp: stamp, categories: []))
     }
 }
