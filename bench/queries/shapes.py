@@ -6,8 +6,8 @@ PAGE_SIZE = 10
 DEEP = 0.9
 SORTS = {"name": "name", "name desc": "name_desc", "price": "price", "price desc": "price_desc"}
 
-# How a page is asked for. FRESH: by number, after a product has changed, so that nothing which the server remembers of earlier answers
-# helps it. AGAIN: the same page by number once more. TOKEN: by a token that was made since the last change; OLD_TOKEN: by one that was
+# How a page is asked for. FRESH: by number, after a product has changed, which all that the server remembers has to follow; a page that
+# lies far from all earlier ones has its whole way to go besides. AGAIN: the same page by number once more. TOKEN: by a token that was made since the last change; OLD_TOKEN: by one that was
 # made before. COUNTED: the first page, and how many products match. IDS: products by their ids.
 FIRST, TOKEN, OLD_TOKEN = "first", "token", "token, old"
 FRESH, AGAIN, COUNTED, IDS = "number, fresh", "number, again", "counted", "ids"

@@ -7,17 +7,16 @@ struct CatalogLog: Sendable {
 
     /// Adds what the catalogue's document tells when it has this stamp.
     mutating func add(_ told: [CatalogChange], upTo stamp: CatalogStamp) {
-        if changes.last?.stamp == stamp { return }
+        // A look that is not later than the last one tells nothing new.
+        if changes.last?.stamp == stamp || changes.contains(where: { $0.stamp == stamp }) { return }
         // Whoever did not tell has left a gap, and what was told before it leads nowhere.
         guard let last = told.last, last.stamp == stamp else {
-            if !changes.contains(where: { $0.stamp == stamp }) { changes.removeAll() }
+            changes.removeAll()
             return
         }
         var start = told.count - 1
         while start > 0, told[start - 1].stamp == told[start].after { start -= 1 }
         let chain = told[start...]
-        // A look that is older than the last one tells nothing new.
-        if changes.contains(where: { $0.stamp == stamp }) { return }
         if let known = changes.last, let next = chain.firstIndex(where: { $0.after == known.stamp }) {
             changes += chain[next...]
         } else {
