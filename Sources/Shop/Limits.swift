@@ -67,7 +67,7 @@ enum Limits {
     static let maxSkip: Int64 = 20_000
     /// Keys that a page's own query passes over. For more of them the way is gone before, so that where it leads can be remembered: that costs
     /// two small queries, less than as many keys.
-    static let maxUnlearnedSkip: Int64 = 500
+    static let maxUnlearnedSkip: Int64 = 200
     /// Changes of the catalogue that its document tells of: with fewer between two looks at it, a server can follow them all.
     static let maxToldChanges: Int64 = 32
     /// Products of a change that is told.
@@ -82,8 +82,9 @@ enum Limits {
     static let maxRanksOfList = 256
     /// Bytes of the answered pages that are remembered while nothing is written: some hundred to a thousand usual pages.
     static let maxRememberedPageBytes = 4 << 20
-    /// Requests for pages of which is known that they were made lately: some times as many as there is room for their answers. 32 KB.
-    static let tracesOfPages = 4096
+    /// Requests for pages of which is known that they were made lately: many times as many as there is room for their
+    /// answers, so that a thousand others between two requests for a page rarely hide the first. 512 KB.
+    static let tracesOfPages = 65_536
     /// Ranks of all lists: at the usual 50 bytes of a sort key about 3 MB.
     static let maxRememberedRanks = 32_768
     /// Orders in another state than the one that is asked for that a page passes over at most, before it ends early: some
