@@ -21,6 +21,18 @@ package struct Batch: Sendable {
         self.offsets = offsets
     }
 
+    private init(_ reply: Reply, offsets: [Int]) {
+        self.reply = reply
+        self.offsets = offsets
+    }
+
+    /// The rows by the part that they say they belong to, in a field of type int32, from 0 to less than `count`; in the same order.
+    package func parts(_ count: Int, by field: FieldName) throws(MongoError) -> [Batch] {
+        var offsets = [[Int]](repeating: [], count: count)
+        for index in 0..<self.count { offsets[Int(try self[index].int32(field))].append(self.offsets[index]) }
+        return offsets.map { Batch(reply, offsets: $0) }
+    }
+
     /// What came with the rows.
     var replyView: DocumentView {
         @_lifetime(borrow self)

@@ -76,9 +76,29 @@ extension Collection {
             }
             command.append("maxTimeMS", milliseconds)
         }
-        guard let session else { return try Batch(runRead(command, nil), capacity: options.limit) }
+        return try readBatch(command, limit: options.limit)
+    }
+
+    /// The rows of a pipeline that gives at most `limit`, in one reply, as with `findBatch`.
+    package func aggregateBatch(
+        _ pipeline: [Document], limit: Int, hint: String? = nil, timeLimit: Duration? = nil
+    ) throws(MongoError) -> Batch {
+        precondition(limit > 0, "a batch has a limit")
+        let milliseconds = try timeouts.maxTimeMilliseconds(remaining: timeLimit)
+        let command = Document(reserving: pipeline.reduce(Self.findCommandBytes) { $0 + $1.byteCount }) { command in
+            command.append("aggregate", name)
+            command.append("pipeline", pipeline)
+            command.document("cursor") { $0.append("batchSize", limit + 1) }
+            if let hint { command.append("hint", hint) }
+            command.append("maxTimeMS", milliseconds)
+        }
+        return try readBatch(command, limit: limit)
+    }
+
+    private func readBatch(_ command: Document, limit: Int) throws(MongoError) -> Batch {
+        guard let session else { return try Batch(runRead(command, nil), capacity: limit) }
         let sessionOptions = try CommandOptions(session: session)
-        return try Batch(runRead(command, sessionOptions.bson), capacity: options.limit)
+        return try Batch(runRead(command, sessionOptions.bson), capacity: limit)
     }
 
     /// Runs a command that only reads, which libmongoc tries again after a broken connection.

@@ -56,6 +56,10 @@ enum Limits {
     static let defaultPageSize = 10
     /// Products on a page; more are clamped to it.
     static let maxPageSize = 1000
+    /// Different pages that are read by one command: with more of them, each costs the database hardly less.
+    static let maxPagesTogether = 8
+    /// Products on a page that is read together with others. A larger one takes longer than the command that it would save.
+    static let maxPageSizeTogether: Int64 = 25
     /// Categories that a filter may match. With more values in `$in`, MongoDB stops merging index scans and sorts in memory.
     static let maxMatchingCategories = 200
     /// Products that may have gone from before a page since its token was made, as far as the answer whether another page follows relies on the

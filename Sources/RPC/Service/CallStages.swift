@@ -92,7 +92,7 @@ package struct StageMarks {
 
     private let stages: [CallStages]
 
-    package init(_ calls: [any IncomingCall]) { stages = calls.compactMap(\.stages) }
+    package init(_ calls: some Sequence<any IncomingCall>) { stages = calls.compactMap(\.stages) }
 
     package init(_ first: any IncomingCall, and others: ArraySlice<any IncomingCall>) {
         stages = others.isEmpty ? first.stages.map { [$0] } ?? [] : ([first] + others).compactMap(\.stages)

@@ -50,11 +50,7 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
     ) -> Handler {
         let policy = DispatchPolicy(gather: .one, concurrency: concurrency, mayPark: true, priority: priority)
         return Handler(policy: policy, maxRequestBytes: maxRequestBytes) { calls in
-            for call in calls {
-                let marks = StageMarks(call, and: [])
-                for call in decoded([call], marks) { body(call) }
-                marks.mark(.returned)
-            }
+            for index in calls.indices { inOneGo([calls[index...index]]) { $0.forEach(body) } }
         }
     }
 
@@ -74,12 +70,7 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
         let policy = DispatchPolicy(
             gather: .all, concurrency: concurrency, callsForAnother: callsForAnother, maxCalls: maxCalls, maxBytes: maxBytes,
             priority: priority)
-        return Handler(policy: policy, maxRequestBytes: maxRequestBytes) { calls in
-            let marks = StageMarks(calls)
-            let batch = decoded(calls, marks)
-            if !batch.isEmpty { body(batch) }
-            marks.mark(.returned)
-        }
+        return Handler(policy: policy, maxRequestBytes: maxRequestBytes) { calls in inOneGo(calls.indices.map { calls[$0...$0] }, body) }
     }
 
     /// Calls with equal request bytes that wait together are carried out once, for all of them. The execution starts
@@ -98,6 +89,32 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
         _ body: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Reply
     ) -> Handler {
         together(concurrency, maxCalls, priority, maxRequestBytes, body)
+    }
+
+    /// The same where different requests cost less in one go than one by one: each call that `body` gets stands for all with its request
+    /// bytes. A worker takes no more than its share of the different requests that wait, so that none of the others has nothing to do, and
+    /// no more than can be carried out in 4 ms by what they cost lately.
+    ///
+    /// - Parameter maxRequests: most different requests at once.
+    public static func coalesced(
+        maxRequests: Int, concurrency: Int = .max, maxCalls: Int = 1024, priority: CallPriority = .normal, maxRequestBytes: Int? = nil,
+        _ body: @escaping @Sendable ([ServerCall<Request, Response>]) -> Void
+    ) -> Handler {
+        let policy = DispatchPolicy(
+            gather: .equalPayloads, concurrency: concurrency, maxCalls: maxCalls, maxPayloads: maxRequests, priority: priority)
+        return Handler(policy: policy, maxRequestBytes: maxRequestBytes) { calls in inOneGo(groups(calls), body) }
+    }
+
+    /// The stretches of calls that have the same payload.
+    private static func groups(_ calls: [any IncomingCall]) -> [ArraySlice<any IncomingCall>] {
+        var groups: [ArraySlice<any IncomingCall>] = []
+        var first = 0
+        for next in calls.indices.dropFirst() where !calls[next].hasPayload(of: calls[first]) {
+            groups.append(calls[first..<next])
+            first = next
+        }
+        groups.append(calls[first...])
+        return groups
     }
 
     private static func together<Reply: MessageEncoding<Response>>(
@@ -138,17 +155,26 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
         }
     }
 
-    /// The calls whose payload decodes; the others are answered.
-    private static func decoded(_ calls: [any IncomingCall], _ marks: StageMarks) -> [ServerCall<Request, Response>] {
+    /// Hands groups of equal calls to `body`, all at once.
+    private static func inOneGo(_ groups: [ArraySlice<any IncomingCall>], _ body: ([ServerCall<Request, Response>]) -> Void) {
+        let marks = StageMarks(groups.joined())
+        let batch = decoded(groups, marks)
+        if !batch.isEmpty { body(batch) }
+        marks.mark(.returned)
+    }
+
+    /// The calls whose payload decodes, one for each group of equal ones; the others are answered.
+    private static func decoded(_ groups: [ArraySlice<any IncomingCall>], _ marks: StageMarks) -> [ServerCall<Request, Response>] {
         marks.mark(.begun)
         defer { marks.mark(.decoded) }
         var batch: [ServerCall<Request, Response>] = []
-        batch.reserveCapacity(calls.count)
-        for call in calls {
+        batch.reserveCapacity(groups.count)
+        for group in groups {
+            guard let call = group.first else { continue }
             do throws(RPCError) {
-                batch.append(ServerCall(request: try decode(call), call: call))
+                batch.append(ServerCall(request: try decode(call), call: call, sharedWith: group.dropFirst()))
             } catch {
-                call.fail(error)
+                for call in group { call.fail(error) }
             }
         }
         return batch

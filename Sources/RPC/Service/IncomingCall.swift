@@ -31,6 +31,13 @@ package protocol IncomingCall: AnyObject, Sendable {
     func fail(_ error: RPCError)
 }
 
+extension IncomingCall {
+    /// Whether the requests of both are the same, byte by byte.
+    func hasPayload(of other: any IncomingCall) -> Bool {
+        withPayload { bytes in other.withPayload { $0.elementsEqual(bytes) } }
+    }
+}
+
 /// What a handler may know about the call that it works on.
 public struct CallContext: Sendable {
     private let call: any IncomingCall
@@ -60,26 +67,33 @@ public struct CallContext: Sendable {
     public func addDatabaseTime(_ time: Duration) { call.stages?.addDatabaseTime(time) }
 }
 
-/// A call with its decoded request: to be answered once, from any thread, at any time before its deadline.
+/// A call with its decoded request, or equal calls that are carried out once: to be answered once, from any thread, at any time before
+/// its deadline.
 public struct ServerCall<Request: Message, Response: Message>: Sendable {
     /// What is asked.
     public let request: Request
     private let call: any IncomingCall
+    /// They ask the same and get the same answer.
+    private let followers: ArraySlice<any IncomingCall>
 
-    package init(request: Request, call: any IncomingCall) {
+    package init(request: Request, call: any IncomingCall, sharedWith followers: ArraySlice<any IncomingCall> = []) {
         self.request = request
         self.call = call
+        self.followers = followers
     }
 
-    /// Who asks, and how long there is.
-    public var context: CallContext { CallContext(call) }
+    /// Who asks, and how long there is; of equal calls, that of the first of them.
+    public var context: CallContext { CallContext(call, sharedWith: followers) }
 
     /// Answers the call.
-    public func reply(_ response: Response) { call.reply(response, sharedWith: []) }
+    public func reply(_ response: Response) { call.reply(response, sharedWith: followers) }
 
     /// Answers the call with a message in another form, such as an `EncodedMessage`.
-    public func reply(_ response: some MessageEncoding<Response>) { call.reply(response, sharedWith: []) }
+    public func reply(_ response: some MessageEncoding<Response>) { call.reply(response, sharedWith: followers) }
 
     /// Answers the call with a failure.
-    public func fail(_ error: RPCError) { call.fail(error) }
+    public func fail(_ error: RPCError) {
+        call.fail(error)
+        for follower in followers { follower.fail(error) }
+    }
 }

@@ -7,7 +7,7 @@ package struct DispatchPolicy: Sendable {
         case one
         /// All that wait.
         case all
-        /// The first one, and all that wait with the same payload.
+        /// The first one, and all that wait with the same payload; of several such groups, a worker's share.
         case equalPayloads
     }
 
@@ -18,6 +18,8 @@ package struct DispatchPolicy: Sendable {
     package var callsForAnother: Int = 1
     /// Most calls in a batch.
     package var maxCalls: Int = 1
+    /// Most different payloads in a batch of `.equalPayloads`.
+    package var maxPayloads: Int = 1
     /// Most payload bytes in a batch, unless a single call is larger.
     package var maxBytes: Int = .max
     /// Whether a call may stay unanswered when the handler returns.

@@ -74,6 +74,8 @@ final class Dispatcher: Sendable {
     struct Batch {
         let method: Int
         let calls: [Call]
+        /// Of how many groups of equal calls.
+        let turns: Int
         /// What nearly all batches of the method need lately; 0 where that is not known.
         let neededNanoseconds: UInt64
         /// Whether it was expected to take less than waking another worker.
@@ -163,14 +165,15 @@ final class Dispatcher: Sendable {
                 state.isReady[method] = false
                 let before = state.queues[method].count
                 let isQuick = state.queues[method].isQuick
-                let calls = state.queues[method].takeBatch()
+                let taken = state.queues[method].takeBatch(sharedBy: firstReserved)
                 waiting.subtract(before - state.queues[method].count, ordering: .relaxed)
                 state.markReady(method)
                 publish(method, &state)
-                guard !calls.isEmpty else { continue }
+                guard !taken.calls.isEmpty else { continue }
                 if isQuick { state.quickCount += 1 }
                 let needed = state.queues[method].neededNanoseconds
-                let batch = Batch(method: method, calls: calls, neededNanoseconds: needed, isQuick: isQuick)
+                let batch = Batch(
+                    method: method, calls: taken.calls, turns: taken.turns, neededNanoseconds: needed, isQuick: isQuick)
                 return (batch, state.workerToWake(), false)
             }
             if !state.isClosed {
@@ -183,7 +186,8 @@ final class Dispatcher: Sendable {
     private func finish(_ finished: Finished, _ state: inout State) {
         let method = finished.batch.method
         state.queues[method].finishBatch(
-            count: finished.carriedOut, hopeless: finished.hopeless, nanoseconds: finished.nanoseconds)
+            count: finished.carriedOut, turns: finished.batch.turns, hopeless: finished.hopeless,
+            nanoseconds: finished.nanoseconds)
         if finished.batch.isQuick { state.quickCount -= 1 }
         state.markReady(method)
     }

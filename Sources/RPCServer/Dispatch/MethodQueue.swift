@@ -58,7 +58,7 @@ struct MethodQueue {
     private(set) var bytes = 0
     /// What a call cost lately; at first more than any run.
     private var meanNanoseconds: UInt64 = MethodQueue.runNanoseconds
-    /// What a turn cost lately: a call, or a batch where calls are taken together; 0 where nothing is known yet.
+    /// What a turn cost lately: a call, a batch where calls are taken together, or those of one payload; 0 where nothing is known yet.
     private(set) var turnNanoseconds: UInt64 = 0
     /// Calls of `.one` that a worker takes at once and carries out one after the other: as many as fit into `runNanoseconds`
     /// by what they cost lately. Taking a call from the queue costs about a microsecond, which matters only to calls that
@@ -111,22 +111,52 @@ struct MethodQueue {
 
     /// Takes the next batch; it counts as running until `finishBatch`. Abandoned calls fall out here. Empty where nothing
     /// but abandoned calls waited: then nothing runs.
-    mutating func takeBatch() -> [Call] {
+    ///
+    /// - Parameter workers: threads among which what waits is shared out, where a batch has groups of equal calls.
+    mutating func takeBatch(sharedBy workers: Int = 1) -> Batch {
+        let batch = policy.gather == .equalPayloads ? takeGroups(atMost: share(of: workers)) : Batch(calls: takeCalls(), turns: 1)
+        if !batch.calls.isEmpty { running += 1 }
+        return batch
+    }
+
+    /// What a worker takes.
+    struct Batch {
+        var calls: [Call] = []
+        /// Of how many groups of equal calls, where such are taken.
+        var turns = 0
+    }
+
+    private mutating func takeCalls() -> [Call] {
         var batch: [Call] = []
         var bytes = 0
-        let maxCalls = policy.gather == .all ? policy.maxCalls : policy.gather == .one ? runLength : 1
+        let maxCalls = policy.gather == .all ? policy.maxCalls : runLength
         while batch.count < maxCalls, let lane = turn.first, let call = lane.calls.first {
             if !batch.isEmpty && bytes + call.payload.count > policy.maxBytes { break }
             remove(call, from: lane)
-            if policy.gather == .equalPayloads {
-                batch = takeGroup(led: call)
-                if !batch.isEmpty { break }
-            } else if !call.isAbandoned {
-                batch.append(call)
-                bytes += call.payload.count
-            }
+            guard !call.isAbandoned else { continue }
+            batch.append(call)
+            bytes += call.payload.count
         }
-        if !batch.isEmpty { running += 1 }
+        return batch
+    }
+
+    /// How many different payloads a worker takes: none of the others shall have nothing to do meanwhile, and no call wait for long behind
+    /// others that are dear.
+    private func share(of workers: Int) -> Int {
+        guard turnNanoseconds > 0 else { return 1 }
+        let cheapEnough = Self.groupsNanoseconds / turnNanoseconds
+        return max(1, min(policy.maxPayloads, leaderCount / max(1, min(workers, policy.concurrency)), Int(clamping: cheapEnough)))
+    }
+
+    private mutating func takeGroups(atMost maxPayloads: Int) -> Batch {
+        var batch = Batch()
+        while batch.turns < maxPayloads, let lane = turn.first, let call = lane.calls.first {
+            if batch.turns > 0 && batch.calls.count + 1 + call.followers.count > policy.maxCalls { break }
+            remove(call, from: lane)
+            let group = takeGroup(led: call)
+            if !group.isEmpty { batch.turns += 1 }
+            batch.calls += group
+        }
         return batch
     }
 
@@ -151,9 +181,9 @@ struct MethodQueue {
         turn.removeAll { $0.calls.isEmpty }
     }
 
-    /// A batch is over: so many of its calls were carried out, in so many nanoseconds, and so many were not, as they had too
-    /// little time left.
-    mutating func finishBatch(count: Int, hopeless: Int = 0, nanoseconds: UInt64) {
+    /// A batch of so many turns is over: so many of its calls were carried out, in so many nanoseconds, and so many were not, as they had
+    /// too little time left.
+    mutating func finishBatch(count: Int, turns: Int = 1, hopeless: Int = 0, nanoseconds: UInt64) {
         running -= 1
         guard count > 0 else {
             if hopeless > 0 { times.refuse() }
@@ -165,13 +195,14 @@ struct MethodQueue {
         meanNanoseconds = meanNanoseconds - meanNanoseconds / 8 + each / 8
         runLength = Int(max(1, min(Self.longestRun, Self.runNanoseconds / max(1, meanNanoseconds))))
         isQuick = policy.gather == .one && runLength > 1
-        let turn = policy.gather == .one ? each : nanoseconds
+        let turn = policy.gather == .one ? each : nanoseconds / UInt64(max(1, turns))
         turnNanoseconds = turnNanoseconds == 0 ? max(1, turn) : turnNanoseconds - turnNanoseconds / 8 + turn / 8
-        if !policy.mayPark { times.add(turn) }
+        if !policy.mayPark { times.add(policy.gather == .one ? each : nanoseconds) }
     }
 
     private static let runNanoseconds: UInt64 = 100_000
     private static let longestRun: UInt64 = 64
+    private static let groupsNanoseconds: UInt64 = 4_000_000
 
     /// What all waiting calls will cost, by what they cost lately.
     var expectedNanoseconds: UInt64 { UInt64(count).multipliedReportingOverflow(by: meanNanoseconds).partialValue }

@@ -30,11 +30,9 @@ struct CatalogService: Catalog.CatalogService.Handlers {
         stockAdjustments = StockAdjustmentStore(database: database.name)
     }
 
-    /// Equal requests that wait together are answered by one query.
+    /// Equal requests that wait together are answered by one query, and different ones by one command where that can be.
     var listProducts: Handler<Catalog.ListProductsRequest, Catalog.ListProductsResponse> {
-        .coalesced(maxRequestBytes: Limits.maxListRequest) { (request, context) throws(RPCError) in
-            try list(request, since: context.arrival, before: context.deadline)
-        }
+        .coalesced(maxRequests: Limits.maxPagesTogether, maxRequestBytes: Limits.maxListRequest) { calls in list(calls) }
     }
 
     var getProduct: Handler<Catalog.GetProductRequest, Catalog.GetProductResponse> {
@@ -60,52 +58,103 @@ struct CatalogService: Catalog.CatalogService.Handlers {
 // MARK: - What the methods do
 
 extension CatalogService {
-    private func list(
-        _ request: Catalog.ListProductsRequest, since arrival: MonotonicTime, before deadline: Deadline
-    ) throws(RPCError) -> EncodedMessage<Catalog.ListProductsResponse> {
-        let request = try PageRequest(request, tokens: tokens)
-        let page = try database.perform(.read, before: deadline) { (client) throws(MongoError) -> PageMemory.Answer? in
-            let guessed = try guessedPage(request, since: arrival, client, before: deadline)
-            if let guessed, guessed.isCertain { return try encoded(guessed.page, of: request) }
-            let reading = try snapshots.reading(since: arrival, client, before: deadline)
-            if let guessed, guessed.stamp == reading.snapshot.stamp { return try encoded(guessed.page, of: request) }
-            if let known = answers.answer(to: request, at: reading.quietTime) { return known }
-            guard let page = try listing.page(request, reading.snapshot, client, before: deadline) else { return nil }
-            let answer = try encoded(page, of: request)
-            // A lone call teaches nothing: nobody else was waiting.
-            if reading.isShared { answers.remember(answer, to: request, at: reading.quietTime) }
-            return answer
+    private typealias ListCall = (call: ServerCall<Catalog.ListProductsRequest, Catalog.ListProductsResponse>, request: PageRequest)
+
+    private func list(_ calls: [ServerCall<Catalog.ListProductsRequest, Catalog.ListProductsResponse>]) {
+        var together: [QueryShape: [ListCall]] = [:]
+        var alone: [ListCall] = []
+        for call in calls {
+            do throws(RPCError) {
+                let request = try PageRequest(call.request, tokens: tokens)
+                if request.isReadTogether {
+                    together[request.list.shape, default: []].append((call, request))
+                } else {
+                    alone.append((call, request))
+                }
+            } catch {
+                call.fail(error)
+            }
         }
-        guard let page else {
-            throw .invalidFields([
-                .init(
-                    field: "category",
-                    description: "must match at most \(Limits.maxMatchingCategories) categories; give more of the name")
-            ])
-        }
-        return page
+        for calls in together.values { answer(calls) }
+        // Nobody waits for one that is much dearer.
+        for call in alone.sorted(by: { $0.request.reach < $1.request.reach }) { answer([call]) }
     }
 
-    /// A page that was read without a look at the stamp.
-    private struct GuessedPage {
-        var page: ProductListing.Page
-        /// The catalogue's stamp when it was last looked at. The page is right if it is still the same.
+    private func answer(_ calls: [ListCall]) {
+        var (arrival, deadline) = (calls[0].call.context.arrival, calls[0].call.context.deadline)
+        for (call, _) in calls.dropFirst() {
+            arrival = max(arrival, call.context.arrival)
+            // A call that has less time is answered when it is over, whatever happens here.
+            if call.context.deadline.time > deadline.time { deadline = call.context.deadline }
+        }
+        do throws(RPCError) {
+            let pages = try database.perform(.read, before: deadline) { (client) throws(MongoError) -> [PageMemory.Answer?] in
+                try self.pages(calls.map(\.request), since: arrival, client, before: deadline)
+            }
+            for (asked, page) in zip(calls, pages) {
+                if let page { asked.call.reply(page) } else { asked.call.fail(Self.tooManyCategories) }
+            }
+        } catch {
+            for (call, _) in calls { call.fail(error) }
+        }
+    }
+
+    private static let tooManyCategories = RPCError.invalidFields([
+        .init(
+            field: "category", description: "must match at most \(Limits.maxMatchingCategories) categories; give more of the name")
+    ])
+
+    private func pages(
+        _ requests: [PageRequest], since arrival: MonotonicTime, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> [PageMemory.Answer?] {
+        let guessed = try guessedPages(requests, since: arrival, client, before: deadline)
+        if let guessed, guessed.isCertain { return try encoded(guessed.pages, of: requests) }
+        let reading = try snapshots.reading(since: arrival, client, before: deadline)
+        if let guessed, guessed.stamp == reading.snapshot.stamp { return try encoded(guessed.pages, of: requests) }
+        var known = requests.map { answers.answer(to: $0, at: reading.quietTime) }
+        let missing = known.indices.filter { known[$0] == nil }
+        guard !missing.isEmpty else { return known }
+        let missed = missing.map { requests[$0] }
+        let read = try encoded(listing.pages(missed, reading.snapshot, client, before: deadline), of: missed)
+        for (index, answer) in zip(missing, read) {
+            known[index] = answer
+            // A lone call teaches nothing: nobody else was waiting.
+            guard let answer, reading.isShared || requests.count > 1 else { continue }
+            answers.remember(answer, to: requests[index], at: reading.quietTime)
+        }
+        return known
+    }
+
+    /// Pages that were read without a look at the stamp.
+    private struct GuessedPages {
+        var pages: [ProductListing.Page?]
+        /// The catalogue's stamp when it was last looked at. The pages are right if it is still the same.
         var stamp: CatalogStamp
         /// Whether nothing at all was written since then.
         var isCertain: Bool
     }
 
-    /// Reads the page as if nothing had been written since the stamp was last looked at, which its reply confirms or does not: one
+    /// Reads the pages as if nothing had been written since the stamp was last looked at, which their reply confirms or does not: one
     /// command instead of two. Nil where a look at the stamp is all that is needed, or is needed anyway.
-    private func guessedPage(
-        _ request: PageRequest, since arrival: MonotonicTime, _ client: borrowing Client, before deadline: Deadline
-    ) throws(MongoError) -> GuessedPage? {
-        guard let guess = snapshots.guess(since: arrival), answers.answer(to: request, at: guess.quietTime) == nil else { return nil }
+    private func guessedPages(
+        _ requests: [PageRequest], since arrival: MonotonicTime, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> GuessedPages? {
+        guard let guess = snapshots.guess(since: arrival),
+            requests.allSatisfy({ answers.answer(to: $0, at: guess.quietTime) == nil })
+        else { return nil }
         let begun = MonotonicTime.now
-        guard let page = try listing.page(request, guess.snapshot, client, before: deadline), let rows = page.products else { return nil }
+        let pages = try listing.pages(requests, guess.snapshot, client, before: deadline)
+        guard !pages.contains(where: { $0 == nil }), let rows = pages.lazy.compactMap({ $0?.products }).first else { return nil }
+        // All rows came in one reply.
         let isCertain = rows.clusterTime == guess.quietTime
         if isCertain { snapshots.confirm(guess, since: begun) }
-        return GuessedPage(page: page, stamp: guess.snapshot.stamp, isCertain: isCertain)
+        return GuessedPages(pages: pages, stamp: guess.snapshot.stamp, isCertain: isCertain)
+    }
+
+    private func encoded(_ pages: [ProductListing.Page?], of requests: [PageRequest]) throws(MongoError) -> [PageMemory.Answer?] {
+        try zip(pages, requests).map { (page, request) throws(MongoError) in
+            if let page { try encoded(page, of: request) } else { nil }
+        }
     }
 
     private func encoded(

@@ -42,6 +42,22 @@ struct PageRequest: Sendable, Equatable {
         }
     }
 
+    /// Products before the page, as far as they may have to be passed over.
+    private var skip: Int64 {
+        // No overflow: both come from int32.
+        if case .number(let number) = start { (number - 1) * size } else { 0 }
+    }
+
+    private var isToBeCounted: Bool { totalMode == .exact && !list.isCounted }
+
+    /// Whether nothing but its rows has to be asked for, and those can be read by one command with the rows of other pages of its shape.
+    var isReadTogether: Bool {
+        list.shape.isReadTogether && size <= Limits.maxPageSizeTogether && skip <= Limits.maxUnlearnedSkip && !isToBeCounted
+    }
+
+    /// Products that are looked at, at the most, or more than there are.
+    var reach: Int64 { isToBeCounted ? .max : skip + size }
+
     /// The part of the keys that is asked for. What does not go with the order is refused: no index serves it.
     private static func range(
         _ request: Catalog.ListProductsRequest, _ key: ProductOrder.Key, _ violations: inout Violations

@@ -24,17 +24,58 @@ final class ProductListing: Sendable {
         var next: PagePosition?
     }
 
-    /// The page that `request` asks for, of a catalogue not older than `snapshot`. Nil where the filter matches too many categories.
-    func page(
+    /// The pages that are asked for, of a catalogue not older than `snapshot`; their rows are read by one command. Nil where a filter
+    /// matches too many categories.
+    ///
+    /// - Parameter requests: one, or several of one shape that are read together.
+    func pages(
+        _ requests: [PageRequest], _ snapshot: CatalogSnapshot, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> [Page?] {
+        var found: [Found] = []
+        for request in requests { found.append(try find(request, snapshot, client, before: deadline)) }
+        let parts = found.compactMap { if case .place(let place) = $0 { (place.query, place.stretch) } else { nil } }
+        var rows = try products.rows(parts, client, before: deadline)[...]
+        var pages: [Page?] = []
+        for found in found {
+            switch found {
+            case .place(let place): pages.append(try page(place, rows.removeFirst(), client, before: deadline))
+            case .nothing(let page): pages.append(page)
+            case .tooManyCategories: pages.append(nil)
+            }
+        }
+        return pages
+    }
+
+    private enum Found {
+        case place(Place)
+        /// There is nothing to be read.
+        case nothing(Page)
+        case tooManyCategories
+    }
+
+    /// Where the rows of a page lie.
+    private struct Place {
+        var query: ProductStore.Query
+        var stretch: PageStretch
+        /// Products before it, where that is known.
+        var before: PagePosition.Rank?
+        /// Products of the list, where that is known, and whether the answer says it.
+        var total: Int64?
+        var isTotalTold: Bool
+        /// That of the list.
+        var stamp: CatalogStamp
+    }
+
+    private func find(
         _ request: PageRequest, _ snapshot: CatalogSnapshot, _ client: borrowing Client, before deadline: Deadline
-    ) throws(MongoError) -> Page? {
+    ) throws(MongoError) -> Found {
         let list = request.list
         var query = ProductStore.Query(list: list)
         var (counted, stamp) = (snapshot.productCount, snapshot.stamp)
         if !list.category.isEmpty {
             let match = snapshot.matching(list.category)
-            guard match.keys.count <= Limits.maxMatchingCategories else { return nil }
-            guard !match.keys.isEmpty else { return Page(total: request.totalMode == .none ? nil : 0) }
+            guard match.keys.count <= Limits.maxMatchingCategories else { return .tooManyCategories }
+            guard !match.keys.isEmpty else { return .nothing(Page(total: request.totalMode == .none ? nil : 0)) }
             (query.categoryKeys, counted, stamp) = (match.keys, match.productCount, match.stamp)
         }
         let known = memory.withLock { $0.knowledge(of: list, at: stamp, in: snapshot) }
@@ -45,19 +86,26 @@ final class ProductListing: Sendable {
         }
         let (place, before) = place(request, total, known, stamp)
         guard let stretch = try approach(place, after: before, of: query, snapshot, client, before: deadline) else {
-            return Page(total: isTold(request) ? total : nil)
+            return .nothing(Page(total: isTold(request) ? total : nil))
         }
-        let rows = try products.rows(query, stretch, client, before: deadline)
-        var page = Page(products: rows.batch, total: isTold(request) ? total : nil)
-        guard let key = rows.lastKey, !stretch.isAtEnd else { return page }
-        let rank = before.map { PagePosition.Rank(count: $0.count + Int64(rows.count), stamp: $0.stamp) }
-        let isExact = rank?.stamp == stamp
+        return .place(
+            Place(query: query, stretch: stretch, before: before, total: total, isTotalTold: isTold(request), stamp: stamp))
+    }
+
+    /// The page of these rows, and whether another follows.
+    private func page(
+        _ place: Place, _ rows: ProductStore.Rows, _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> Page {
+        var page = Page(products: rows.batch, total: place.isTotalTold ? place.total : nil)
+        guard let key = rows.lastKey, !place.stretch.isAtEnd else { return page }
+        let rank = place.before.map { PagePosition.Rank(count: $0.count + Int64(rows.count), stamp: $0.stamp) }
+        let isExact = rank?.stamp == place.stamp
         // The total may be older than the rows, and the rank older than the total. To say "more" where there is none costs somebody
         // an empty page; the other way round products would be missed.
         let margin = isExact ? 0 : Limits.unseenRemovals
-        var hasMore = if let rank, let total { rank.count + margin < total } else { false }
-        if !hasMore { hasMore = try products.key(query, PageStretch(after: key, count: 1), client, before: deadline) != nil }
-        if hasMore { page.next = PagePosition(key: key, rank: list.isStamped ? rank : nil) }
+        var hasMore = if let rank, let total = place.total { rank.count + margin < total } else { false }
+        if !hasMore { hasMore = try products.key(place.query, PageStretch(after: key, count: 1), client, before: deadline) != nil }
+        if hasMore { page.next = PagePosition(key: key, rank: place.query.list.isStamped ? rank : nil) }
         return page
     }
 

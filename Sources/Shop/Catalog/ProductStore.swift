@@ -34,20 +34,74 @@ struct ProductStore: Sendable {
         var count: Int { batch?.count ?? 0 }
     }
 
-    /// The products of a stretch, in the order of the list whichever way they were read.
+    /// The products of stretches, of each in the order of its list whichever way it was read.
+    ///
+    /// Several are read by one command, for less than each costs by itself. Only the first can be given an index by name there, so they
+    /// are of one shape, and of one that no other index serves: `isReadTogether`.
     func rows(
+        _ parts: [(query: Query, stretch: PageStretch)], _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> [Rows] {
+        let asked = parts.filter { $0.stretch.count > 0 }
+        var batches: ArraySlice<Batch> = if asked.count > 1 {
+            try readTogether(asked, client, before: deadline)[...]
+        } else {
+            try asked.map { (part) throws(MongoError) in try read(part.query, part.stretch, client, before: deadline) }[...]
+        }
+        return try parts.map { (query, stretch) throws(MongoError) in
+            guard stretch.count > 0, var batch = batches.popFirst() else { return Rows() }
+            let isWhole = batch.count == Int(stretch.count)
+            if stretch.isBackwards { batch.reverse() }
+            let isRead = stretch.isBackwards ? batch.count > 0 : isWhole
+            let key = query.list.shape.key.field
+            return Rows(batch: batch, lastKey: isRead ? try batch[batch.count - 1].string(key) : nil)
+        }
+    }
+
+    private func read(
         _ query: Query, _ stretch: PageStretch, _ client: borrowing Client, before deadline: Deadline
-    ) throws(MongoError) -> Rows {
-        guard stretch.count > 0 else { return Rows() }
-        let shape = query.list.shape
+    ) throws(MongoError) -> Batch {
         let options = FindOptions(
-            sort: shape.sort(isDescending: query.list.order.isDescending != stretch.isBackwards), skip: Int(stretch.skip),
-            limit: Int(stretch.count), hint: shape.indexName, timeLimit: deadline.remaining)
-        var batch = try read(filter(query, stretch), options, client)
-        let isWhole = batch.count == Int(stretch.count)
-        if stretch.isBackwards { batch.reverse() }
-        let isRead = stretch.isBackwards ? batch.count > 0 : isWhole
-        return Rows(batch: batch, lastKey: isRead ? try batch[batch.count - 1].string(shape.key.field) : nil)
+            sort: sort(query, stretch), skip: Int(stretch.skip), limit: Int(stretch.count), hint: query.list.shape.indexName,
+            timeLimit: deadline.remaining)
+        return try read(filter(query, stretch), options, client)
+    }
+
+    private func readTogether(
+        _ parts: [(query: Query, stretch: PageStretch)], _ client: borrowing Client, before deadline: Deadline
+    ) throws(MongoError) -> [Batch] {
+        let shape = parts[0].query.list.shape
+        precondition(shape.isReadTogether && parts.allSatisfy { $0.query.list.shape == shape }, "these need an index each")
+        var pipeline = stages(of: parts[0], number: 0)
+        for (number, part) in parts.enumerated().dropFirst() {
+            pipeline.append(Document { stage in
+                stage.document("$unionWith") { union in
+                    union.append("coll", CollectionName.products)
+                    union.append("pipeline", stages(of: part, number: number))
+                }
+            })
+        }
+        let limit = parts.reduce(0) { $0 + Int($1.stretch.count) }
+        return try client.collection(CollectionName.products, in: database)
+            .aggregateBatch(pipeline, limit: limit, hint: shape.indexName, timeLimit: deadline.remaining)
+            .parts(parts.count, by: Self.part)
+    }
+
+    /// A find as stages, which writes the part's number behind the fields of each row.
+    private func stages(of part: (query: Query, stretch: PageStretch), number: Int) -> [Document] {
+        var stages = [
+            Document { $0.append("$match", filter(part.query, part.stretch)) },
+            Document { $0.append("$sort", sort(part.query, part.stretch)) },
+        ]
+        if part.stretch.skip > 0 { stages.append(Document { $0.append("$skip", part.stretch.skip) }) }
+        stages.append(Document { $0.append("$limit", part.stretch.count) })
+        stages.append(Document { stage in stage.document("$set") { $0.append(Self.part, Int32(number)) } })
+        return stages
+    }
+
+    private static let part: FieldName = "part"
+
+    private func sort(_ query: Query, _ stretch: PageStretch) -> Document {
+        query.list.shape.sort(isDescending: query.list.order.isDescending != stretch.isBackwards)
     }
 
     /// The sort key of the product at which a stretch begins, as a majority has it, read from the index alone; nil where there is none.
@@ -57,8 +111,8 @@ struct ProductStore: Sendable {
         let shape = query.list.shape
         let keyOnly = Document { $0.append("_id", 0); $0.append(shape.key.field, 1) }
         let options = FindOptions(
-            sort: shape.sort(isDescending: query.list.order.isDescending != stretch.isBackwards), projection: keyOnly,
-            skip: Int(stretch.skip), limit: 1, hint: shape.indexName, readConcern: .majority, timeLimit: deadline.remaining)
+            sort: sort(query, stretch), projection: keyOnly, skip: Int(stretch.skip), limit: 1, hint: shape.indexName,
+            readConcern: .majority, timeLimit: deadline.remaining)
         let batch = try read(filter(query, stretch), options, client)
         return batch.count > 0 ? try batch[0].string(shape.key.field) : nil
     }
@@ -77,7 +131,6 @@ struct ProductStore: Sendable {
         _ = try read(filter, options, client)
     }
 
-    /// The one place where products are read.
     private func read(_ filter: Document, _ options: FindOptions, _ client: borrowing Client) throws(MongoError) -> Batch {
         try client.collection(CollectionName.products, in: database).findBatch(filter, options)
     }

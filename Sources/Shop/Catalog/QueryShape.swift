@@ -18,6 +18,9 @@ struct QueryShape: Hashable, Sendable {
         }
     }
 
+    /// Whether its index is the only one that can serve it, as nothing is compared for equality: then no hint is needed.
+    var isReadTogether: Bool { !hasCategory && !inStockOnly }
+
     /// As in "in_stock_by_category_and_name".
     var indexName: String {
         (inStockOnly ? "in_stock_by_" : "by_") + (hasCategory ? "category_and_" : "") + key.rawValue

@@ -34,6 +34,9 @@ import ZeroMQ
         Setting(name: "all", policy: DispatchPolicy(gather: .all, concurrency: 2, maxCalls: 5, maxBytes: 40)),
         Setting(name: "all, without limits", policy: DispatchPolicy(gather: .all, concurrency: 1, maxCalls: .max)),
         Setting(name: "equal payloads", policy: DispatchPolicy(gather: .equalPayloads, concurrency: 2, maxCalls: 4)),
+        Setting(
+            name: "several of equal payloads",
+            policy: DispatchPolicy(gather: .equalPayloads, concurrency: 2, maxCalls: 9, maxPayloads: 5)),
     ]
 
     @Test(arguments: settings, Seeds.fresh(3)) func nothingIsLostDoubledOrTakenOutOfTurn(_ setting: Setting, seed: UInt64) {
@@ -42,7 +45,7 @@ import ZeroMQ
         var queue = MethodQueue(policy: policy)
         let lanes = Dictionary(uniqueKeysWithValues: Self.clients.map { ($0, Lane()) })
         var model = Model()
-        var running: [Int] = []
+        var running: [MethodQueue.Batch] = []
         var nextID: UInt64 = 0
         for _ in 0..<500 {
             switch Int.random(in: 0..<10, using: &random) {
@@ -60,30 +63,35 @@ import ZeroMQ
                 if policy.gather != .equalPayloads { #expect(queue.count == model.alive.count) }
                 for client in Self.clients { model.waiting[client]?.removeAll { $0.isAbandoned } }
             case 6...7:
-                if let count = running.popLast() { queue.finishBatch(count: count, nanoseconds: UInt64.random(in: 0..<200_000, using: &random)) }
+                if let batch = running.popLast() { finish(batch, nanoseconds: UInt64.random(in: 0..<200_000, using: &random), &queue) }
             default:
                 guard queue.isReady else { continue }
                 let before = queue.running
-                let batch = queue.takeBatch()
-                #expect(queue.running == before + (batch.isEmpty ? 0 : 1))
+                let batch = queue.takeBatch(sharedBy: Int.random(in: 1...4, using: &random))
+                #expect(queue.running == before + (batch.calls.isEmpty ? 0 : 1))
                 check(batch, policy, &model)
-                if !batch.isEmpty { running.append(batch.count) }
+                if !batch.calls.isEmpty { running.append(batch) }
             }
             #expect(queue.running == running.count && queue.running <= policy.concurrency)
             // Abandoned calls fall out when they are met, no later than their turn.
             #expect(queue.count >= model.alive.count)
         }
-        for count in running { queue.finishBatch(count: count, nanoseconds: 0) }
+        for batch in running { finish(batch, nanoseconds: 0, &queue) }
         while queue.count > 0 {
             let batch = queue.takeBatch()
             check(batch, policy, &model)
-            if !batch.isEmpty { queue.finishBatch(count: batch.count, nanoseconds: 0) }
+            if !batch.calls.isEmpty { finish(batch, nanoseconds: 0, &queue) }
         }
         #expect(model.alive.isEmpty, "\(model.alive.count) calls were lost")
         #expect(!queue.isReady && queue.running == 0)
     }
 
-    private func check(_ batch: [Call], _ policy: DispatchPolicy, _ model: inout Model) {
+    private func finish(_ batch: MethodQueue.Batch, nanoseconds: UInt64, _ queue: inout MethodQueue) {
+        queue.finishBatch(count: batch.calls.count, turns: batch.turns, nanoseconds: nanoseconds)
+    }
+
+    private func check(_ taken: MethodQueue.Batch, _ policy: DispatchPolicy, _ model: inout Model) {
+        let batch = taken.calls
         #expect(batch.allSatisfy { !$0.isAbandoned })
         switch policy.gather {
         case .one:
@@ -93,7 +101,9 @@ import ZeroMQ
             #expect(batch.count <= policy.maxCalls && (batch.count == 1 || bytes <= policy.maxBytes))
         case .equalPayloads:
             #expect(batch.count <= policy.maxCalls)
-            #expect(batch.allSatisfy { $0.payload.bytes == batch.first?.payload.bytes })
+            // Equal ones lie side by side. Those of a group that was full make another of the same payload.
+            let changes = zip(batch, batch.dropFirst()).count { $0.payload.bytes != $1.payload.bytes }
+            #expect(taken.turns <= policy.maxPayloads && changes < max(1, taken.turns))
         }
         for call in batch {
             if policy.gather != .equalPayloads {
@@ -119,7 +129,7 @@ import ZeroMQ
             queue.append(PureCalls.call(id: UInt64(id), client: client), to: lanes[client] ?? Lane())
             waiting[client, default: 0] += 1
             guard Int.random(in: 0..<4, using: &random) == 0 else { continue }
-            for call in queue.takeBatch() {
+            for call in queue.takeBatch().calls {
                 let served = call.identity.name
                 waiting[served, default: 0] -= 1
                 sinceServed[served] = [:]
@@ -144,17 +154,17 @@ import ZeroMQ
         }
         add(1)
         #expect(queue.isReady)
-        #expect(queue.takeBatch().count == 1)
+        #expect(queue.takeBatch().calls.count == 1)
         add(2)
         #expect(!queue.isReady)
         add(1)
         #expect(queue.isReady)
-        #expect(queue.takeBatch().count == 3)
+        #expect(queue.takeBatch().calls.count == 3)
         add(3)
         #expect(!queue.isReady, "two run")
         queue.finishBatch(count: 1, nanoseconds: 1)
         #expect(queue.isReady)
-        #expect(queue.takeBatch().count == 3)
+        #expect(queue.takeBatch().calls.count == 3)
         add(1)
         queue.finishBatch(count: 3, nanoseconds: 1)
         #expect(!queue.isReady, "one waits, one runs")
@@ -172,10 +182,37 @@ import ZeroMQ
         #expect(queue.count == 6)
         // Four equal ones are more than a batch may hold: the last of them leads the next.
         var batches: [[UInt64]] = []
-        while queue.count > 0 { batches.append(queue.takeBatch().map(\.id)) }
+        while queue.count > 0 { batches.append(queue.takeBatch().calls.map(\.id)) }
         #expect(Set(batches) == [[1, 3, 4], [2, 6], [5]])
         queue.append(PureCalls.call(id: 7, payload: [7]), to: lanes[0])
-        #expect(queue.takeBatch().map(\.id) == [7])
+        #expect(queue.takeBatch().calls.map(\.id) == [7])
+    }
+
+    /// A worker takes its share of the different payloads that wait, no more than it may and than are done in 4 ms, and no more calls.
+    @Test func differentPayloadsAreSharedOut() {
+        var queue = MethodQueue(policy: DispatchPolicy(gather: .equalPayloads, concurrency: .max, maxCalls: 6, maxPayloads: 4))
+        let lane = Lane()
+        func add(_ payloads: UInt8...) {
+            for payload in payloads { queue.append(PureCalls.call(id: UInt64(payload), payload: [payload]), to: lane) }
+        }
+        func take(sharedBy workers: Int, microsecondsEach: Int = 500) -> [UInt64] {
+            let batch = queue.takeBatch(sharedBy: workers)
+            queue.finishBatch(
+                count: batch.calls.count, turns: batch.turns, nanoseconds: UInt64(batch.turns * microsecondsEach) * 1000)
+            return batch.calls.map(\.id)
+        }
+        add(1, 2)
+        #expect(take(sharedBy: 1) == [1], "what they cost is not known yet")
+        add(3, 4, 5, 6, 7, 8, 9)
+        #expect(take(sharedBy: 4) == [2, 3])
+        #expect(take(sharedBy: 1) == [4, 5, 6, 7])
+        #expect(take(sharedBy: 4) == [8])
+        #expect(take(sharedBy: 1) == [9])
+        add(10, 10, 10, 11, 11, 11, 11)
+        #expect(take(sharedBy: 1) == [10, 10, 10], "all would be more calls than a batch may hold")
+        #expect(take(sharedBy: 1, microsecondsEach: 20_000) == [11, 11, 11, 11])
+        add(12, 13, 14)
+        #expect(take(sharedBy: 1) == [12], "they are dear by now")
     }
 
     /// A leader that was abandoned takes nobody with it; one without followers goes.
@@ -190,7 +227,7 @@ import ZeroMQ
         #expect(queue.count == 2)
         queue.append(PureCalls.call(id: 7, payload: [0]), to: lane)
         var batches: [[UInt64]] = []
-        while queue.count > 0 { batches.append(queue.takeBatch().map(\.id)) }
+        while queue.count > 0 { batches.append(queue.takeBatch().calls.map(\.id)) }
         #expect(batches == [[5], [7]])
         #expect(!queue.isReady || queue.count == 0)
     }

@@ -80,7 +80,7 @@ struct ListingTests {
                 let request = try PageRequest(.init(orderBy: orderBy, pageSize: 5, page: number, pageToken: token), tokens: tokens)
                 return try shop.inDatabase { client throws(MongoError) in
                     let snapshot = try snapshots.reading(since: early, client, before: .after(.seconds(5))).snapshot
-                    let page = try listing.page(request, snapshot, client, before: .after(.seconds(5)))
+                    let page = try listing.pages([request], snapshot, client, before: .after(.seconds(5)))[0]
                     return (page?.next.map { tokens.seal($0, in: request.list) } ?? "", page?.total ?? nil)
                 }
             }

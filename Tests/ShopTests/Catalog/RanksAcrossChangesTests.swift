@@ -148,7 +148,7 @@ struct RanksAcrossChangesTests {
         let request = try PageRequest(request, tokens: TokenSeal(key: Array(repeating: 1, count: TokenSeal.keyLength)))
         return try shop.inDatabase { client throws(MongoError) in
             let deadline = Deadline.after(.seconds(10))
-            let page = try listing.page(request, try categories.snapshot(client, before: deadline), client, before: deadline)
+            let page = try listing.pages([request], try categories.snapshot(client, before: deadline), client, before: deadline)[0]
             var ids: [String] = []
             for index in 0..<(page?.products?.count ?? 0) { ids.append(try page?.products?[index].string("_id") ?? "") }
             return ids
