@@ -42,6 +42,26 @@ extension Collection {
         try run(command, timeLimit)
     }
 
+    /// Creates the collection where it does not exist yet. One that exists stays as it is.
+    ///
+    /// - Parameter maxPageBytes: what a page of its tree, or of an index, may take in memory, changes and old versions included, before
+    ///   whoever changes it next has to split it and write it out: WiredTiger's `memory_page_max`, by default 10 MB, of indexes 5.
+    package func create(maxPageBytes: Int, timeLimit: Duration? = nil) throws(MongoError) {
+        let engine = Document { engine in
+            engine.document("wiredTiger") { $0.append("configString", "memory_page_max=\(maxPageBytes)") }
+        }
+        let command = Document { command in
+            command.append("create", name)
+            command.append("storageEngine", engine)
+            command.document("indexOptionDefaults") { $0.append("storageEngine", engine) }
+        }
+        do throws(MongoError) {
+            try run(command, timeLimit)
+        } catch {
+            guard error.isAboutExistingCollection else { throw error }
+        }
+    }
+
     /// Drops the index of this name.
     package func dropIndex(_ index: String, timeLimit: Duration? = nil) throws(MongoError) {
         try run(
@@ -61,6 +81,11 @@ extension Collection {
             }
         }
     }
+}
+
+extension MongoError {
+    /// There is a collection of this name (NamespaceExists).
+    fileprivate var isAboutExistingCollection: Bool { kind == .server && code == 48 }
 }
 
 extension Collection {

@@ -10,6 +10,11 @@ enum Limits {
     /// Descriptions, in bytes. A page of 1,000 products stays below 8 MB, far from MongoDB's 16 MB.
     static let maxDescriptionLength = 4096
 
+    // MARK: Collections
+    /// What a page of a collection may take in the database's memory. A settlement that finds one full writes it out with all old versions
+    /// in it: a third of a second at the 10 MiB that it may take by default, as long as a page holds a whole small catalogue.
+    static let maxPageBytes = 1 << 20
+
     // MARK: Amounts
     /// Pieces in stock. Sums over any number of products that a database can hold fit an int64.
     static let maxStock: Int64 = 1_000_000_000
@@ -145,6 +150,10 @@ enum Limits {
     /// Orders that have to wait for an insert to begin beside one that is under way. An insert costs the database as much as twenty orders
     /// in it, so smaller ones are worth less than their cost.
     static let ordersForAnotherInsert = 64
+    /// How long orders gather after an insert of fewer than that: some more than an insert takes, so that there are half as many.
+    static let insertPause = Duration.milliseconds(4)
+    /// Inserts until it is tried again whether a pause brings calls: in the meantime it cost less than a twentieth of their time.
+    static let insertsWithoutPause = 32
 
     // MARK: Settlement
     /// Documents that one settlement transaction writes: large enough to share the cost of a commit, small enough to commit

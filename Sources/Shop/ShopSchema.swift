@@ -24,6 +24,7 @@ struct ShopSchema: Sendable {
     func create(_ client: borrowing Client, logger: Logger) throws(MongoError) {
         for (name, indexes) in Self.indexes {
             let collection = client.collection(name, in: database)
+            try collection.create(maxPageBytes: Limits.maxPageBytes, timeLimit: Self.patience)
             do throws(MongoError) {
                 try collection.createIndexes(indexes, timeLimit: Self.patience)
             } catch {

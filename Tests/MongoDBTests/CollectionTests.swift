@@ -185,6 +185,27 @@ import TestSupport
         }
     }
 
+    @Test func createsACollectionWithSmallPagesOnce() throws {
+        let test = try TestPool(size: 1, timeouts: .background)
+        try test.withThings { (client, things) throws(MongoError) in
+            // The second leaves what is there as it is.
+            for size in [1 << 16, 1 << 17] { try things.create(maxPageBytes: size) }
+            try things.createIndexes([Index("by_value", keys: Document { $0.append("value", 1) })])
+            let command = Document { command in
+                command.append("collStats", things.name)
+                command.append("indexDetails", true)
+            }
+            let stats = try client.runCommand(command, in: test.database)
+            let indexes = try stats.view.document("indexDetails")
+            let trees = [
+                try stats.view.document("wiredTiger").string("creationString"), try indexes.document("_id_").string("creationString"),
+                try indexes.document("by_value").string("creationString"),
+            ]
+            for tree in trees { #expect(tree.contains("memory_page_max=65536")) }
+            try client.dropDatabase(test.database)
+        }
+    }
+
     @Test func aRefusedCommandIsAnError() throws {
         let test = try TestPool()
         let error = failure { () throws(MongoError) in

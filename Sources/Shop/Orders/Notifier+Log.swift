@@ -132,11 +132,13 @@ extension Notifier {
         let position = group.position
         let read = try settlements.settlements(
             after: position, of: group.group.submitter, count: Limits.logBatch, client, before: .after(Limits.maxQueryTime))
-        // Asked after reading: what is there now was there before.
-        guard try settlements.firstSequence(client, before: .after(Limits.maxQueryTime)) <= position + 1 else {
-            // With its next call each member learns that it is none, and with its next Subscribe why.
-            drop(group)
-            return false
+        // Where what comes next was read, nothing has been removed. Else it is asked, after reading: what is there now was there before.
+        if read.first?.rows.first?.sequence != position + 1 {
+            guard try settlements.firstSequence(client, before: .after(Limits.maxQueryTime)) <= position + 1 else {
+                // With its next call each member learns that it is none, and with its next Subscribe why.
+                drop(group)
+                return false
+            }
         }
         // With fewer documents than asked for there was nothing more for this group up to the end that was read before.
         let isAll = read.count < Limits.logBatch

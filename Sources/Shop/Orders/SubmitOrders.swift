@@ -2,9 +2,10 @@ import Glibc
 import MongoDB
 import ProtoShop
 import RPC
+import Synchronization
 
 /// Accepts orders: the calls that wait, together, by one insert. A lone call is a batch of one and waits for nothing.
-struct SubmitOrders: Sendable {
+final class SubmitOrders: Sendable {
     typealias Call = ServerCall<Orders.SubmitOrderRequest, Orders.SubmitOrderResponse>
 
     let database: ShopDatabase
@@ -12,6 +13,14 @@ struct SubmitOrders: Sendable {
     let backlog: BacklogWatch
     /// Called when orders were stored: there is something to settle.
     let didAccept: @Sendable () -> Void
+    private let pause = Mutex(InsertPause())
+
+    init(database: ShopDatabase, reader: OrderReader, backlog: BacklogWatch, didAccept: @escaping @Sendable () -> Void) {
+        self.database = database
+        self.reader = reader
+        self.backlog = backlog
+        self.didAccept = didAccept
+    }
 
     /// Calls with the same order id: the first is stored, the others are compared with it.
     private struct Entry {
@@ -30,7 +39,15 @@ struct SubmitOrders: Sendable {
         case refused(RPCError)
     }
 
+    /// Answers the calls. Returns when another batch may begin, which is later where it pays to let calls gather.
     func callAsFunction(_ calls: [Call]) {
+        pause.withLock { $0.begins(calls.lazy.map(\.context.arrival)) }
+        accept(calls)
+        let pause = pause.withLock { $0.ends(calls: calls.count, at: .now) }
+        if pause > .zero { usleep(UInt32(pause / .microseconds(1))) }
+    }
+
+    private func accept(_ calls: [Call]) {
         let entries = merge(calls)
         guard !entries.isEmpty else { return }
         // The database gets the same time for every batch, however little one of its calls has left: the runtime answers
