@@ -93,7 +93,7 @@ public struct Handler<Request: Message, Response: Message>: Sendable {
 
     /// The same where different requests cost less in one go than one by one: each call that `body` gets stands for all with its request
     /// bytes. A worker takes no more than its share of the different requests that wait, so that none of the others has nothing to do, and
-    /// no more than can be carried out in 4 ms by what they cost lately.
+    /// no more than can be carried out in 20 ms by what they cost lately.
     ///
     /// - Parameter maxRequests: most different requests at once.
     public static func coalesced(
