@@ -202,7 +202,7 @@ struct MethodQueue {
 
     private static let runNanoseconds: UInt64 = 100_000
     private static let longestRun: UInt64 = 64
-    /// Where all cores are busy, what takes one worker 3 ms alone takes four of them 15.
+    /// Room for what a machine is held up by: six pages of a product list took a worker some 5 ms with all cores busy.
     private static let groupsNanoseconds: UInt64 = 20_000_000
 
     /// What all waiting calls will cost, by what they cost lately.
