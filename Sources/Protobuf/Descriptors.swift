@@ -1,4 +1,5 @@
 internal import CProtobufC
+internal import Glibc
 
 // protobuf-c's descriptors, as far as ProtoJSON and the checks before decoding read them.
 
@@ -15,19 +16,11 @@ extension CMessageDescriptor {
 extension CFieldDescriptor {
     /// Name in the .proto file.
     var name: String { String(cString: pointee.name) }
-    /// Name in ProtoJSON. (protoc-c keeps no `json_name`; the plugin refuses one that differs from this.)
-    var jsonName: String {
-        var startsWord = false
-        var result = ""
-        for character in name {
-            if character == "_" {
-                startsWord = true
-            } else {
-                result += startsWord ? character.uppercased() : String(character)
-                startsWord = false
-            }
-        }
-        return result
+    /// Name in ProtoJSON.
+    var jsonName: String { String(decoding: Array(JSONName(pointee.name)), as: UTF8.self) }
+    /// Whether a key in ProtoJSON means this field: its name there, or that in the .proto file.
+    func isNamed(_ key: [UInt8]) -> Bool {
+        key.elementsEqual(UnsafeRawBufferPointer(start: pointee.name, count: strlen(pointee.name))) || key.elementsEqual(JSONName(pointee.name))
     }
 
     var isRepeated: Bool { pointee.label == PROTOBUF_C_LABEL_REPEATED }
@@ -68,4 +61,24 @@ extension CFieldDescriptor {
 
 extension CMessageDescriptor {
     func field(_ index: Int) -> CFieldDescriptor { pointee.fields + index }
+}
+
+/// The bytes of a field's lowerCamelCase name, made of its name in the .proto file, which is ASCII. (protoc-c keeps no `json_name`; the plugin
+/// refuses one that differs from this.)
+private struct JSONName: Sequence, IteratorProtocol {
+    private var rest: UnsafePointer<CChar>
+
+    init(_ name: UnsafePointer<CChar>) { rest = name }
+
+    mutating func next() -> UInt8? {
+        var startsWord = false
+        while rest.pointee == UInt8(ascii: "_") {
+            startsWord = true
+            rest += 1
+        }
+        guard rest.pointee != 0 else { return nil }
+        defer { rest += 1 }
+        let letter = UInt8(bitPattern: rest.pointee)
+        return startsWord && (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(letter) ? letter & ~0x20 : letter
+    }
 }

@@ -70,9 +70,9 @@ struct JSONReader {
         var seen = SeenFields()
         var sawType = false
         repeat {
-            let key = try plainText()
+            let key = try text.string()
             try text.expect(":")
-            if isAny, key == "@type", !sawType {
+            if isAny, !sawType, key.elementsEqual("@type".utf8) {
                 sawType = true
                 _ = try text.string()
                 continue
@@ -84,7 +84,7 @@ struct JSONReader {
                 guard seen.insert(index) else { throw JSONDecodingError(reason: "occurs twice") }
                 try readField(descriptor.field(index), of: descriptor, into: message, depth)
             } catch {
-                throw error.under(key)
+                throw error.under(String(decoding: key, as: UTF8.self))
             }
         } while try text.take(",")
         try text.expect("}")
@@ -345,8 +345,6 @@ extension CMessageDescriptor {
 }
 
 extension CFieldDescriptor {
-    fileprivate func isNamed(_ key: String) -> Bool { key == name || key == jsonName }
-
     /// Says which values an enum has, to somebody who named another.
     fileprivate var valueList: String {
         let type = enumeration.pointee

@@ -9,9 +9,18 @@ struct JSONText {
 
     /// The next byte that is no blank.
     mutating func peek() throws(JSONDecodingError) -> UInt8 {
-        while position < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[position]) { position += 1 }
+        skipBlanks()
         guard position < bytes.count else { throw error("the text ends") }
         return bytes[position]
+    }
+
+    private mutating func skipBlanks() {
+        while position < bytes.count {
+            switch bytes[position] {
+            case 0x20, 0x09, 0x0A, 0x0D: position += 1
+            default: return
+            }
+        }
     }
 
     /// Takes `character` where it comes next.
@@ -35,10 +44,8 @@ struct JSONText {
 
     /// Throws where anything but blanks is left.
     mutating func expectEnd() throws(JSONDecodingError) {
-        while position < bytes.count {
-            guard [0x20, 0x09, 0x0A, 0x0D].contains(bytes[position]) else { throw error("something follows the value") }
-            position += 1
-        }
+        skipBlanks()
+        guard position == bytes.count else { throw error("something follows the value") }
     }
 
     /// `true` or `false`.
@@ -108,16 +115,24 @@ extension JSONText {
         guard try take("\"") else { throw error("a string is expected") }
         var text: [UInt8] = []
         while position < bytes.count {
+            let start = position
+            while position < bytes.count, Self.isPlain(bytes[position]) { position += 1 }
+            text += bytes[start..<position]
+            guard position < bytes.count else { break }
             let byte = bytes[position]
             position += 1
             switch byte {
             case UInt8(ascii: "\""): return text
             case UInt8(ascii: "\\"): try escape(into: &text)
-            case 0..<0x20: throw error("a control character that is not escaped")
-            default: text.append(byte)
+            default: throw error("a control character that is not escaped")
             }
         }
         throw error("a string has no end")
+    }
+
+    /// Whether a byte within a string stands for itself.
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
     }
 
     private mutating func escape(into text: inout [UInt8]) throws(JSONDecodingError) {

@@ -1,4 +1,5 @@
 internal import CProtobufC
+internal import Glibc
 
 /// The messages of `google.protobuf` that have a JSON form of their own.
 enum WellKnownMessage {
@@ -7,6 +8,8 @@ enum WellKnownMessage {
     case any(AnyFields)
 
     init?(_ descriptor: CMessageDescriptor) {
+        // Asked for every message, most of which are of another package.
+        guard strncmp(descriptor.pointee.name, "google.", 7) == 0 else { return nil }
         switch descriptor.fullName {
         case "google.protobuf.Timestamp": self = .timestamp(TimeFields(descriptor))
         case "google.protobuf.Duration": self = .duration(TimeFields(descriptor))

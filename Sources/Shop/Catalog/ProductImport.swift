@@ -1,8 +1,8 @@
 import MongoDB
 import RPC
 
-/// A product that is ready to be stored.
-struct ImportedProduct: Sendable {
+/// A product that is ready to be stored. A reference, as products are sorted, filtered and passed on more often than they are read.
+final class ImportedProduct: Sendable {
     let categoryKey: String
     let document: Document
     private let nameKey: String

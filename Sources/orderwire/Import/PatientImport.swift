@@ -18,15 +18,19 @@ struct PatientImport: Sendable {
         }
     }
 
-    /// Waits until products can be listed. After a large import into an empty catalogue, their indexes are still to be built.
+    /// Waits until products can be listed in every order. After a large import into an empty catalogue, their indexes are still to be
+    /// built, and those of one order appear together.
     ///
     /// - Returns: false where the server goes on building for longer than one should wait.
     func listsAreServed() async throws(RPCError) -> Bool {
         let end = ContinuousClock.now + Self.longestBuild
         while ContinuousClock.now < end {
             do throws(RPCError) {
-                _ = try await patiently { () async throws(RPCError) in
-                    try await connection.catalog.listProducts(.init(pageSize: 1, totalMode: .none), options: connection.callOptions)
+                for order in ["name", "price"] {
+                    _ = try await patiently { () async throws(RPCError) in
+                        try await connection.catalog.listProducts(
+                            .init(orderBy: order, pageSize: 1, totalMode: .none), options: connection.callOptions)
+                    }
                 }
                 return true
             } catch {

@@ -32,6 +32,9 @@ final class ShopServer {
     /// The end takes 10 s at most, of which the shop's threads may need 3 before, where the database stands still.
     private static let drainTimeout = Duration.seconds(5)
 
+    /// Threads that use the database for long: two that build indexes after a large import, and one that checks the catalogue.
+    private static let backgroundThreads = 3
+
     /// Starts everything, bottom up. What was started ends again if a later part does not start.
     init(_ options: ServeOptions, logger: Logger) throws {
         self.logger = logger
@@ -61,7 +64,7 @@ final class ShopServer {
         self.publisher = publisher
         var started: Shop?
         do {
-            background = try ClientPool(uri: uri, appName: "orderwire-start", size: 1, timeouts: Self.startTimeouts)
+            background = try ClientPool(uri: uri, appName: "orderwire-start", size: Self.backgroundThreads, timeouts: Self.startTimeouts)
             let shop = try Shop.start(
                 calls: ClientPool(uri: uri, appName: "orderwire", size: workers + Self.otherThreads, timeouts: .calls),
                 background: background, publisher: publisher, configuration: .init(
