@@ -20,10 +20,12 @@ final class RunningShop: Sendable {
     private let server: Server
     private let publisher: EventPublisher
 
-    /// - Parameter mongod: the shared one, or the one that is for failures.
+    /// - Parameters:
+    ///   - mongod: the shared one, or the one that is for failures.
+    ///   - workers: with one, calls that come together wait for each other.
     init(
         database: String = TestMongo.freshDatabase().name, on mongod: EmbeddedMongod = TestMongo.shared,
-        configuration: ShopConfiguration = .init()
+        configuration: ShopConfiguration = .init(), workers: Int = 4
     ) throws {
         self.database = database
         appName = "shop_\(OpaqueID.make())"
@@ -40,7 +42,8 @@ final class RunningShop: Sendable {
         let shop = try Shop.start(
             calls: calls, background: background, publisher: publisher, configuration: configuration, logger: logger)
         self.shop = shop
-        var serving = ServerConfiguration(listen: ["tcp://127.0.0.1:\(PortPicker.free())"], heartbeatInterval: .milliseconds(500))
+        var serving = ServerConfiguration(
+            listen: ["tcp://127.0.0.1:\(PortPicker.free())"], workers: workers, heartbeatInterval: .milliseconds(500))
         serving.databaseTime = { Shop.databaseTimeOfThisThread }
         serving.gauges = { shop.gauges }
         server = try Server(
@@ -49,8 +52,7 @@ final class RunningShop: Sendable {
         try server.start()
     }
 
-    /// A client; each test has few, and lets them go by `close`.
-    /// A client that tries each call once, so that a test sees what the shop said.
+    /// A client that tries each call once, so that a test sees what the shop said. Each test has few, and lets them go by `close`.
     func channel(_ name: String) throws -> Channel {
         var configuration = ChannelConfiguration()
         configuration.retry = .never

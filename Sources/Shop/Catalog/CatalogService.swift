@@ -95,7 +95,12 @@ extension CatalogService {
                 if let page { asked.call.reply(page) } else { asked.call.fail(Self.tooManyCategories) }
             }
         } catch {
-            for (call, _) in calls { call.fail(error) }
+            // A product that cannot be read is the matter of its own page.
+            if calls.count > 1, error.code == .internalError {
+                for call in calls { answer([call]) }
+            } else {
+                for (call, _) in calls { call.fail(error) }
+            }
         }
     }
 

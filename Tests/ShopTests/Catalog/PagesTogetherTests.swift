@@ -41,6 +41,8 @@ struct PagesTogetherTests {
         }
     }
 
+    /// Of the crowd's pages.
+    private static let largestPage: Int64 = 30
     private let tokens = TokenSeal(key: Array(repeating: 1, count: TokenSeal.keyLength))
 
     @Test("are those that are read alone and those of the model, and examine no more", arguments: Seeds.fresh(2, long: 20))
@@ -99,30 +101,76 @@ struct PagesTogetherTests {
         }
     }
 
-    @Test("a crowd with different requests gets what each of them asks for", arguments: Seeds.fresh(2, long: 20))
+    @Test("a crowd with different requests gets what each of them asks for, from commands that read several", arguments: Seeds.fresh(2, long: 20))
     func crowd(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed)
         let model = ListModel.random(500, categories: 30, using: &random)
-        let requests = (0..<10).flatMap { _ in ListModel.requests(using: &random).map { request in
+        // All kinds, and among them many that can be read together.
+        let kinds = (0..<5).flatMap { _ in ListModel.requests(using: &random) } + (0..<100).map { _ in
+            Catalog.ListProductsRequest(orderBy: Bool.random(using: &random) ? "name" : "price desc")
+        }
+        let requests = kinds.shuffled(using: &random).map { request in
             var request = request
-            request.pageSize = Int32.random(in: 1...30, using: &random)
+            request.pageSize = Int32.random(in: 1...Int32(Self.largestPage), using: &random)
             request.page = Int32.random(in: 1...5, using: &random)
             return request
-        } }
-        let shop = try RunningShop()
+        }
+        let shop = try RunningShop(workers: 1)
         defer { shop.stop() }
         try await shop.withClient { catalog, _ in
             try await catalog.importAll(model.products)
-            try await withThrowingTaskGroup(of: Void.self) { crowd in
-                for request in requests {
+            let (_, costs) = try await shop.costs(in: CollectionName.products) {
+                try await withThrowingTaskGroup(of: Void.self) { crowd in
+                    // The crowd has to wait for it, and the products stay as they are.
+                    crowd.addTask { _ = try await catalog.importProducts(.init(products: model.products)) }
+                    try await Task.sleep(for: .milliseconds(20))
+                    for request in requests {
+                        crowd.addTask {
+                            let ids = try await catalog.listProducts(request).products.map(\.id)
+                            let first = Int(request.page - 1) * Int(request.pageSize)
+                            #expect(ids == model.list(request).dropFirst(first).prefix(Int(request.pageSize)).map(\.id), "\(request)")
+                        }
+                    }
+                    try await crowd.waitForAll()
+                }
+            }
+            #expect(costs.contains { $0.documents > Self.largestPage }, "no command read more than a page")
+        }
+    }
+
+    @Test("a product that cannot be read fails its own page, and none of those that are read with it")
+    func oneMalformed() async throws {
+        let shop = try RunningShop(workers: 1)
+        defer { shop.stop() }
+        try await shop.withClient { catalog, _ in
+            try await catalog.importAll((10..<60).map { .sample("p\($0)") })
+            _ = try shop.inDatabase { client throws(MongoError) in
+                try client.collection(CollectionName.products, in: shop.database).updateOne(
+                    Document { $0.append("_id", "p33") }, Update { update in update.document("$unset") { $0.append("name", "") } },
+                    timeLimit: .seconds(5))
+            }
+            let pages = Array(1...10)
+            let others = (0..<500).map { Catalog.Product.sample("z\($0)") }
+            let failed: [Int] = try await withThrowingTaskGroup(of: Int?.self) { crowd in
+                // The crowd has to wait for it.
+                crowd.addTask {
+                    _ = try await catalog.importProducts(.init(products: others))
+                    return nil
+                }
+                try await Task.sleep(for: .milliseconds(20))
+                for page in pages {
                     crowd.addTask {
-                        let ids = try await catalog.listProducts(request).products.map(\.id)
-                        let first = Int(request.page - 1) * Int(request.pageSize)
-                        #expect(ids == model.list(request).dropFirst(first).prefix(Int(request.pageSize)).map(\.id), "\(request)")
+                        let error = await failure { () throws(RPCError) in
+                            let ids = try await catalog.listProducts(.init(pageSize: 5, page: Int32(page))).products.map(\.id)
+                            #expect(ids == (0..<5).map { "p\(10 + (page - 1) * 5 + $0)" })
+                        }
+                        if let error { #expect(error.code == .internalError, "\(error)") }
+                        return error == nil ? nil : page
                     }
                 }
-                try await crowd.waitForAll()
+                return try await crowd.reduce(into: [Int]()) { if let page = $1 { $0.append(page) } }
             }
+            #expect(failed == [5])
         }
     }
 }
