@@ -9,15 +9,19 @@ package struct Index: Sendable {
     package var partialFilter: Document?
     /// Documents are deleted this long after the date in the (single) key.
     package var expireAfter: Duration?
+    /// What a page of its tree may take in memory: as in `Collection.create`.
+    package var maxPageBytes: Int?
 
     package init(
-        _ name: String, keys: Document, unique: Bool = false, partialFilter: Document? = nil, expireAfter: Duration? = nil
+        _ name: String, keys: Document, unique: Bool = false, partialFilter: Document? = nil, expireAfter: Duration? = nil,
+        maxPageBytes: Int? = nil
     ) {
         self.name = name
         self.keys = keys
         self.unique = unique
         self.partialFilter = partialFilter
         self.expireAfter = expireAfter
+        self.maxPageBytes = maxPageBytes
     }
 }
 
@@ -35,6 +39,7 @@ extension Collection {
                         if index.unique { entry.append("unique", true) }
                         if let filter = index.partialFilter { entry.append("partialFilterExpression", filter) }
                         if let expiry = index.expireAfter { entry.append("expireAfterSeconds", expiry.components.seconds) }
+                        if let size = index.maxPageBytes { entry.append("storageEngine", Self.storageEngine(maxPageBytes: size)) }
                     }
                 }
             }
@@ -47,9 +52,7 @@ extension Collection {
     /// - Parameter maxPageBytes: what a page of its tree, or of an index, may take in memory, changes and old versions included, before
     ///   whoever changes it next has to split it and write it out: WiredTiger's `memory_page_max`, by default 10 MB, of indexes 5.
     package func create(maxPageBytes: Int, timeLimit: Duration? = nil) throws(MongoError) {
-        let engine = Document { engine in
-            engine.document("wiredTiger") { $0.append("configString", "memory_page_max=\(maxPageBytes)") }
-        }
+        let engine = Self.storageEngine(maxPageBytes: maxPageBytes)
         let command = Document { command in
             command.append("create", name)
             command.append("storageEngine", engine)
@@ -59,6 +62,12 @@ extension Collection {
             try run(command, timeLimit)
         } catch {
             guard error.isAboutExistingCollection else { throw error }
+        }
+    }
+
+    private static func storageEngine(maxPageBytes: Int) -> Document {
+        Document { engine in
+            engine.document("wiredTiger") { $0.append("configString", "memory_page_max=\(maxPageBytes)") }
         }
     }
 

@@ -22,9 +22,9 @@ struct ShopSchema: Sendable {
     /// An index that has the name of one of these and another form was left by another version of the shop. It serves no query
     /// any more, so it is replaced; `logger` is told.
     func create(_ client: borrowing Client, logger: Logger) throws(MongoError) {
+        try client.collection(CollectionName.products, in: database).create(maxPageBytes: Limits.maxPageBytes, timeLimit: Self.patience)
         for (name, indexes) in Self.indexes {
             let collection = client.collection(name, in: database)
-            try collection.create(maxPageBytes: Limits.maxPageBytes, timeLimit: Self.patience)
             do throws(MongoError) {
                 try collection.createIndexes(indexes, timeLimit: Self.patience)
             } catch {

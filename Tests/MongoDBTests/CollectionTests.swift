@@ -190,7 +190,10 @@ import TestSupport
         try test.withThings { (client, things) throws(MongoError) in
             // The second leaves what is there as it is.
             for size in [1 << 16, 1 << 17] { try things.create(maxPageBytes: size) }
-            try things.createIndexes([Index("by_value", keys: Document { $0.append("value", 1) })])
+            try things.createIndexes([
+                Index("by_value", keys: Document { $0.append("value", 1) }),
+                Index("by_state", keys: Document { $0.append("state", 1) }, maxPageBytes: 1 << 15),
+            ])
             let command = Document { command in
                 command.append("collStats", things.name)
                 command.append("indexDetails", true)
@@ -202,6 +205,7 @@ import TestSupport
                 try indexes.document("by_value").string("creationString"),
             ]
             for tree in trees { #expect(tree.contains("memory_page_max=65536")) }
+            #expect(try indexes.document("by_state").string("creationString").contains("memory_page_max=32768"))
             try client.dropDatabase(test.database)
         }
     }

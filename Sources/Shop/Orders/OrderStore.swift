@@ -13,7 +13,7 @@ struct OrderStore: Sendable {
     /// key, as what keys decide MongoDB counts without a look at the documents.
     static let queue = Index(
         "queue", keys: Document { $0.append("queued", 1); $0.append("accepted", 1); $0.append("_id", 1) },
-        partialFilter: Document { $0.document("queued") { $0.append("$exists", true) } })
+        partialFilter: Document { $0.document("queued") { $0.append("$exists", true) } }, maxPageBytes: Limits.maxPageBytes)
 
     /// An identity's orders by time. When an order is settled its entry stays as it is.
     static let byIdentity = Index(
