@@ -58,7 +58,7 @@ let package = Package(
         .target(
             name: "RPCServer",
             dependencies: [
-                "RPC", "ZeroMQ",
+                "RPC", "ZeroMQ", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ],

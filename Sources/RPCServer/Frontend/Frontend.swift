@@ -17,6 +17,7 @@ struct Frontend: ~Copyable {
     let epoch: UInt32
     let logger: Logger
     let inbox: Mailbox<FrontendInput>
+    private let wakeful = WakefulProcessors()
 
     var sessions: SessionTable
     var inFlight = InFlightTable()
@@ -32,6 +33,8 @@ struct Frontend: ~Copyable {
     var backlogSince = MonotonicTime.now
     /// When a call was last refused for lack of room or time.
     var lastRefusal = MonotonicTime(nanoseconds: 0)
+    /// When several calls were last in flight.
+    private var lastCompany = MonotonicTime(nanoseconds: 0)
     /// When a full table of sessions was last searched for connections that are gone.
     var lastReachabilityCheck = MonotonicTime(nanoseconds: 0)
     /// Calls, and bytes of their payloads, that were abandoned while they waited, since the queues were last cleared of them.
@@ -55,10 +58,11 @@ struct Frontend: ~Copyable {
     private static let spinMicroseconds: UInt64 = 25
     /// The same with many calls in flight: whoever is to bring the next message needs the core more than this thread.
     private static let busySpinMicroseconds: UInt64 = 5
-    /// The same while a lone call is carried out, from its arrival on. A virtual processor that sleeps takes 50 to 100 us to wake up, and a
-    /// call that waits for the database's journal is a dozen of wake-ups: fewer, where this thread keeps one processor awake.
-    /// Longer than such a call takes on a quick disk; on a slow one it bounds what is given away.
-    private static let loneSpinMicroseconds: UInt64 = 2_000
+    /// How long processors are kept awake for a lone call, from its last message or answer on: longer than such a call takes on a quick
+    /// disk; on a slow one it bounds what is given away.
+    private static let loneMicroseconds: UInt64 = 2_000
+    /// So long after several calls were in flight, the next one is not taken for a lone one.
+    private static let companyMicroseconds: UInt64 = 10_000
     /// So many calls in flight are many. With fewer, this thread gives its core away each time that it finds nothing, which is what
     /// a lone call waits for; with more, that is a switch of threads for each few calls.
     private static let fewInFlight = 16
@@ -120,6 +124,7 @@ struct Frontend: ~Copyable {
 
     /// Serves until `stopped`.
     mutating func run(_ socket: borrowing Socket) throws(ZeroMQError) {
+        defer { wakeful.stop() }
         var poller = Poller()
         _ = poller.add(socket)
         _ = poller.add(fileDescriptor: inbox.fileDescriptor)
@@ -133,7 +138,8 @@ struct Frontend: ~Copyable {
             if received < Self.burst, let nap {
                 usleep(nap)
             } else if received > 0 || sent {
-                spinUntil = now.advanced(byMicroseconds: spin)
+                spinUntil = now.advanced(byMicroseconds: isBusy ? Self.busySpinMicroseconds : Self.spinMicroseconds)
+                keepAwake()
             } else if state != .stopped, now >= spinUntil {
                 try sleep(&poller)
             } else if !isBusy {
@@ -142,16 +148,16 @@ struct Frontend: ~Copyable {
         }
     }
 
-    private var isBusy: Bool { inFlight.count > Self.fewInFlight }
-
-    /// Microseconds for which to look on after work.
-    private var spin: UInt64 {
-        switch inFlight.count {
-        case 1: Self.loneSpinMicroseconds
-        case ...Self.fewInFlight: Self.spinMicroseconds
-        default: Self.busySpinMicroseconds
+    /// Where calls come one by one, their processors are kept awake. With company each wakes up what the others need.
+    private mutating func keepAwake() {
+        if inFlight.count > 1 {
+            lastCompany = now
+        } else if inFlight.count == 1, now.microseconds(since: lastCompany) > Self.companyMicroseconds {
+            wakeful.keepAwake(until: now.advanced(byMicroseconds: Self.loneMicroseconds))
         }
     }
+
+    private var isBusy: Bool { inFlight.count > Self.fewInFlight }
 
     private var nap: UInt32? {
         guard state == .serving else { return nil }
