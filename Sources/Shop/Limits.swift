@@ -11,8 +11,9 @@ enum Limits {
     static let maxDescriptionLength = 4096
 
     // MARK: Collections
-    /// What a page of the products, or of the queue of orders, may take in the database's memory. A settlement that finds one full writes it out with all old versions
-    /// in it: a third of a second at the 10 MiB that it may take by default, as long as a page holds a whole small catalogue.
+    /// What a page of the products, or of the queue of orders, may take in the database's memory. A settlement that finds one full writes
+    /// it out with all old versions in it: a third of a second at the 10 MiB that it may take by default, as long as a page holds a whole
+    /// small catalogue.
     static let maxPageBytes = 1 << 20
 
     // MARK: Amounts

@@ -63,7 +63,8 @@ struct ShopDatabase: Sendable {
 
     /// The database was asked to use an index that somebody dropped or hid. Nothing is scanned instead.
     static let indexMissing = RPCError(
-        .failedPrecondition, reason: "INDEX_MISSING", "an index that serves this is missing in the database; a server creates it when it starts, and after a large import",
+        .failedPrecondition, reason: "INDEX_MISSING",
+        "an index that serves this is missing in the database; a server creates it when it starts, and after a large import",
         disposition: .notExecuted)
 
     /// A write was sent, and no answer came that could be trusted.

@@ -33,7 +33,8 @@ struct LeaseStore: Sendable {
             .findOne(Document { $0.append("_id", Self.id) }, options) { row throws(MongoError) in
                 LeaseObservation(
                     epoch: try row.int64("epoch"), holder: row.find("holder")?.string ?? "", expires: try row.date("expires"),
-                    lasts: row.find("lasts")?.int64.map { .milliseconds($0) } ?? Limits.leaseDuration, isExpired: try row.bool("isExpired"), session: row.find("session")?.binary.flatMap { SessionID($0) })
+                    lasts: row.find("lasts")?.int64.map { .milliseconds($0) } ?? Limits.leaseDuration,
+                    isExpired: try row.bool("isExpired"), session: row.find("session")?.binary.flatMap { SessionID($0) })
             }
     }
 
