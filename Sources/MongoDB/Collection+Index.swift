@@ -9,7 +9,7 @@ package struct Index: Sendable {
     package var partialFilter: Document?
     /// Documents are deleted this long after the date in the (single) key.
     package var expireAfter: Duration?
-    /// What a page of its tree may take in memory: as in `Collection.create`.
+    /// What a page of its tree may take in memory: as in `Collection.create`. No part of its form; `indexes` does not tell it.
     package var maxPageBytes: Int?
 
     package init(

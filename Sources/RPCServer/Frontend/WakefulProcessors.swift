@@ -53,10 +53,12 @@ final class WakefulProcessors: Sendable {
         for _ in threads { watch.bell.signal() }
     }
 
-    /// Ends the threads. Once.
+    /// Ends the threads. Once. Where others leave them no processor, nobody waits for it: they end when they get one.
     func stop() {
         watch.isToStop.store(true, ordering: .relaxed)
         ring()
-        for thread in threads { thread.join() }
+        for thread in threads { _ = thread.join(atMost: Self.longestStop) }
     }
+
+    private static let longestStop = Duration.milliseconds(100)
 }

@@ -101,6 +101,17 @@ struct PagesTogetherTests {
         }
     }
 
+    /// Keeps the worker of a shop that has one busy for half a second, so that all who come meanwhile wait together.
+    private func holdWorker(of shop: RunningShop, _ catalog: Catalog.CatalogService.Client) async throws {
+        // One is this call's, and one or the other may be of the shop's own threads.
+        try shop.fail(["find"], times: 3) { data in
+            data.append("blockConnection", true)
+            data.append("blockTimeMS", 500)
+        }
+        _ = await failure { () throws(RPCError) in try await catalog.getProduct(.init(id: "nothing")) }
+        try shop.heal()
+    }
+
     @Test("a crowd with different requests gets what each of them asks for, from commands that read several", arguments: Seeds.fresh(2, long: 20))
     func crowd(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed)
@@ -115,15 +126,14 @@ struct PagesTogetherTests {
             request.page = Int32.random(in: 1...5, using: &random)
             return request
         }
-        let shop = try RunningShop(workers: 1)
+        let shop = try RunningShop(on: FaultyMongo.shared, workers: 1)
         defer { shop.stop() }
         try await shop.withClient { catalog, _ in
             try await catalog.importAll(model.products)
             let (_, costs) = try await shop.costs(in: CollectionName.products) {
                 try await withThrowingTaskGroup(of: Void.self) { crowd in
-                    // The crowd has to wait for it, and the products stay as they are.
-                    crowd.addTask { _ = try await catalog.importProducts(.init(products: model.products)) }
-                    try await Task.sleep(for: .milliseconds(20))
+                    crowd.addTask { try await holdWorker(of: shop, catalog) }
+                    try await Task.sleep(for: .milliseconds(100))
                     for request in requests {
                         crowd.addTask {
                             let ids = try await catalog.listProducts(request).products.map(\.id)
@@ -140,7 +150,7 @@ struct PagesTogetherTests {
 
     @Test("a product that cannot be read fails its own page, and none of those that are read with it")
     func oneMalformed() async throws {
-        let shop = try RunningShop(workers: 1)
+        let shop = try RunningShop(on: FaultyMongo.shared, workers: 1)
         defer { shop.stop() }
         try await shop.withClient { catalog, _ in
             try await catalog.importAll((10..<60).map { .sample("p\($0)") })
@@ -150,14 +160,12 @@ struct PagesTogetherTests {
                     timeLimit: .seconds(5))
             }
             let pages = Array(1...10)
-            let others = (0..<500).map { Catalog.Product.sample("z\($0)") }
             let failed: [Int] = try await withThrowingTaskGroup(of: Int?.self) { crowd in
-                // The crowd has to wait for it.
                 crowd.addTask {
-                    _ = try await catalog.importProducts(.init(products: others))
+                    try await holdWorker(of: shop, catalog)
                     return nil
                 }
-                try await Task.sleep(for: .milliseconds(20))
+                try await Task.sleep(for: .milliseconds(100))
                 for page in pages {
                     crowd.addTask {
                         let error = await failure { () throws(RPCError) in
