@@ -63,11 +63,15 @@ package struct BulkWrite: ~Copyable, ~Escapable {
     package consuming func execute(timeLimit: Duration? = nil) throws(MongoError) -> WriteResult {
         guard count > 0 else { return WriteResult() }
         try timeouts.check(remaining: timeLimit)
-        return try withReply { reply, error in
-            mongoc_bulk_operation_execute(handle, reply, error) != 0
+        var server: UInt32 = 0
+        var result = try withReply { reply, error in
+            server = mongoc_bulk_operation_execute(handle, reply, error)
+            return server != 0
         } read: { (succeeded, reply, error) throws(MongoError) in
             try WriteResult(succeeded: succeeded, reply: reply, error: error)
         }
+        result.server = server
+        return result
     }
 
     private static func options(_ upsert: Bool, _ hint: String?) throws(MongoError) -> CommandOptions {

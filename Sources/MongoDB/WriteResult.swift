@@ -21,6 +21,8 @@ package struct WriteResult: Sendable, Equatable {
     package var writeErrors: [WriteError] = []
     /// The writes were done on the primary, but are not known to be durable: the outcome of all of them is open.
     package var writeConcernError: MongoError?
+    /// libmongoc's number of the server that a bulk write was sent to, the same for all clients of a pool; 0 for other writes.
+    package var server: UInt32 = 0
 
     /// Throws the first refusal, or the write concern's error: for callers that wrote one thing.
     @discardableResult

@@ -7,6 +7,7 @@ enum CollectionName {
     static let orders = "orders"
     static let settlements = "settlements"
     static let leases = "leases"
+    static let progress = "progress"
     static let groups = "groups"
     static let secrets = "secrets"
 }

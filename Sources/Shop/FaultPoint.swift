@@ -12,7 +12,10 @@ enum FaultPoint: String, Sendable {
     /// The lease is locked and stock is taken, in a transaction that is open.
     case inTransaction = "in-transaction"
     case beforeCommit = "before-commit"
+    /// The settlement is committed, and its orders are in the queue.
     case afterCommit = "after-commit"
+    /// The orders are committed to have left the queue, and nobody was told.
+    case afterExit = "after-exit"
     case beforePush = "before-push"
     case afterPush = "after-push"
     /// Acknowledgements have arrived and are not stored.

@@ -162,9 +162,6 @@ enum Limits {
     static let maxSettlementWrites = 1000
     /// Products of which the settler remembers price and stock: some megabytes.
     static let maxKnownProducts = 50_000
-    /// Settlements in a row that are committed before the next one waits for a majority: bounds what a failover undoes, and how long
-    /// completions stay untold while more orders than can be settled wait.
-    static let maxUnconfirmedSettlements = 16
     /// Tries of a single order before it is parked.
     static let maxSettlementTries = 3
     /// How long a settler keeps its lease without renewing it. Another one takes over within this and a look after a crash: less than

@@ -78,7 +78,8 @@ package final class Shop: Sendable {
             server: configuration.serverName)
         let transaction = SettlementTransaction(
             leases: LeaseStore(database: database.name), orders: orders, stock: StockStore(database: database.name),
-            catalogue: CategoryStore(database: database.name), settlements: settlements)
+            catalogue: CategoryStore(database: database.name), settlements: settlements,
+            progress: ProgressStore(database: database.name))
         let settler = Settler(
             pool: database.pool, transaction: transaction, name: configuration.serverName, logger: database.logger
         ) { time in

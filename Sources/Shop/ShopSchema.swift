@@ -15,9 +15,10 @@ struct ShopSchema: Sendable {
         (CollectionName.products, ProductStore.indexes), (CollectionName.categories, [.ofID]), (CollectionName.catalog, [.ofID]),
         (CollectionName.stockAdjustments, StockAdjustmentStore.indexes),
         (CollectionName.orders, OrderStore.indexes), (CollectionName.settlements, SettlementStore.indexes),
+        (CollectionName.progress, [.ofID]),
     ]
 
-    /// Creates the indexes, and tries those by which products are listed. Where they exist, that costs a few milliseconds.
+    /// Creates the indexes and the mark of what is settled, and tries those by which products are listed. Where they exist, that costs a few milliseconds.
     ///
     /// An index that has the name of one of these and another form was left by another version of the shop. It serves no query
     /// any more, so it is replaced; `logger` is told.
@@ -32,6 +33,7 @@ struct ShopSchema: Sendable {
                 try replace(indexes, of: collection, logger)
             }
         }
+        try ProgressStore(database: database).create(client, before: .after(Self.patience))
         for shape in QueryShape.table {
             do throws(MongoError) {
                 try ProductStore(database: database).tryIndex(of: shape, client, timeLimit: Self.patience)

@@ -59,7 +59,8 @@ enum Transactions {
         }
     }
 
-    private static func commit(
+    /// Commits what is open in the session. Where the outcome is open, the commit is tried again.
+    static func commit(
         _ session: borrowing Session, before deadline: Deadline, _ pause: (Duration) -> Bool
     ) throws(MongoError) {
         var backoff = Backoff()

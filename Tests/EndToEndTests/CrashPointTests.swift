@@ -8,7 +8,7 @@ extension EndToEnd {
     @Suite struct CrashPointTests {
         /// Places, and the latest time at which to die there.
         private static let points = [
-            ("before-insert", 60), ("after-insert", 60), ("in-transaction", 20), ("before-commit", 20), ("after-commit", 20), ("in-recovery", 1),
+            ("before-insert", 60), ("after-insert", 60), ("in-transaction", 20), ("before-commit", 20), ("after-commit", 20), ("after-exit", 20), ("in-recovery", 1),
             ("before-push", 100), ("after-push", 100), ("in-acknowledgement", 100),
         ]
 

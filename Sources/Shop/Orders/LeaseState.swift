@@ -12,9 +12,9 @@ struct LeaseObservation: Sendable, Equatable {
     var lasts: Duration
     /// Whether that has passed, by the database's clock.
     var isExpired: Bool
-    /// The session of the last holder's transactions. One that was killed has left its transaction open, perhaps, and with it a
-    /// lock on this document.
-    var session: SessionID?
+    /// The sessions of the last holder's transactions. One that was killed has left them open, perhaps, and with them locks on this
+    /// document and on orders.
+    var sessions: [SessionID]
 }
 
 /// When a settler looks at the lease, takes it, renews it, or may work: on its own monotonic clock, and without I/O.

@@ -25,23 +25,27 @@ struct LeaseStore: Sendable {
     /// Looks, without waiting for whoever has the document locked.
     func observe(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> LeaseObservation? {
         let projection = Document { projection in
-            for field in ["epoch", "holder", "expires", "lasts", "session"] as [FieldName] { projection.append(field, 1) }
+            for field in ["epoch", "holder", "expires", "lasts", "sessions"] as [FieldName] { projection.append(field, 1) }
             projection.document("isExpired") { Self.appendExpired(to: &$0) }
         }
         let options = FindOptions(projection: projection, timeLimit: deadline.remaining)
         return try client.collection(CollectionName.leases, in: database)
             .findOne(Document { $0.append("_id", Self.id) }, options) { row throws(MongoError) in
-                LeaseObservation(
+                var sessions: [SessionID] = []
+                try row.find("sessions")?.array?.forEachDocument { row throws(MongoError) in
+                    if let session = SessionID(try row.binary("id")) { sessions.append(session) }
+                }
+                return LeaseObservation(
                     epoch: try row.int64("epoch"), holder: row.find("holder")?.string ?? "", expires: try row.date("expires"),
                     lasts: row.find("lasts")?.int64.map { .milliseconds($0) } ?? Limits.leaseDuration,
-                    isExpired: try row.bool("isExpired"), session: row.find("session")?.binary.flatMap { SessionID($0) })
+                    isExpired: try row.bool("isExpired"), sessions: sessions)
             }
     }
 
     /// Takes the lease that was seen like this: the epoch moves on, which fences its last holder. Nil where somebody was quicker,
     /// or its holder has renewed it.
     func take(
-        from observed: LeaseObservation, holder: String, session: SessionID, lasting duration: Duration, _ client: borrowing Client,
+        from observed: LeaseObservation, holder: String, sessions: [SessionID], lasting duration: Duration, _ client: borrowing Client,
         before deadline: Deadline
     ) throws(MongoError) -> Int64? {
         let filter = Document { filter in
@@ -55,7 +59,7 @@ struct LeaseStore: Sendable {
                 stage.document("$set") { set in
                     set.append("epoch", epoch)
                     set.append("holder", holder)
-                    set.append("session", session)
+                    Self.append(sessions, to: &set)
                     Self.append(duration, to: &set)
                 }
             }
@@ -65,14 +69,14 @@ struct LeaseStore: Sendable {
         return taken == nil ? nil : epoch
     }
 
-    /// Extends the lease and notes the session that transactions run in from now on. False where it is lost.
+    /// Extends the lease and notes the sessions that transactions run in from now on. False where it is lost.
     func renew(
-        epoch: Int64, session: SessionID, lasting duration: Duration, _ client: borrowing Client, before deadline: Deadline
+        epoch: Int64, sessions: [SessionID], lasting duration: Duration, _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> Bool {
         let update = Update(pipeline: [
             Document { stage in
                 stage.document("$set") { set in
-                    set.append("session", session)
+                    Self.append(sessions, to: &set)
                     Self.append(duration, to: &set)
                 }
             }
@@ -135,6 +139,12 @@ struct LeaseStore: Sendable {
         expression.array("$lt") {
             $0.append("$expires")
             $0.append("$$NOW")
+        }
+    }
+
+    private static func append(_ sessions: [SessionID], to set: inout DocumentBuilder) {
+        set.array("sessions") { array in
+            for session in sessions { array.document { $0.append("id", session) } }
         }
     }
 

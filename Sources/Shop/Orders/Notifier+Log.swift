@@ -118,9 +118,7 @@ extension Notifier {
 
     /// Reads for all groups that want more. Returns whether some do still, and there is more.
     private func readForAll(_ client: borrowing Client) throws(MongoError) -> Bool {
-        var seen: Int64?
-        if let time = news.take() { seen = try settlements.awaitMajority(of: time, client) }
-        let end = if let seen { seen } else { try settlements.lastSequence(client, before: .after(Limits.maxQueryTime)) }
+        let end = try settlements.end(after: news.take(), client)
         var hasMore = false
         for group in summaries where group.wantsMore && group.position < end {
             hasMore = try read(for: group, to: end, client) || hasMore
@@ -131,7 +129,7 @@ extension Notifier {
     private func read(for group: HostedGroup.Summary, to end: Int64, _ client: borrowing Client) throws(MongoError) -> Bool {
         let position = group.position
         let read = try settlements.settlements(
-            after: position, of: group.group.submitter, count: Limits.logBatch, client, before: .after(Limits.maxQueryTime))
+            after: position, through: end, of: group.group.submitter, count: Limits.logBatch, client, before: .after(Limits.maxQueryTime))
         // Where what comes next was read, nothing has been removed. Else it is asked, after reading: what is there now was there before.
         if read.first?.rows.first?.sequence != position + 1 {
             guard try settlements.firstSequence(client, before: .after(Limits.maxQueryTime)) <= position + 1 else {

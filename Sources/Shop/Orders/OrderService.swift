@@ -223,7 +223,7 @@ extension OrderService {
         var response = Orders.ListCompletionsResponse(lastSequence: sequence)
         while response.completions.count < count {
             let settlements = try reader.settlements.settlements(
-                after: response.lastSequence, of: submitter, count: Limits.logBatch, client, before: deadline)
+                after: response.lastSequence, through: end, of: submitter, count: Limits.logBatch, client, before: deadline)
             let rows = settlements.flatMap(\.rows)
             let taken = rows.prefix(count - response.completions.count)
             response.completions += taken.map(\.completion)

@@ -107,20 +107,27 @@ extension OrderStore {
         return head
     }
 
-    /// Marks queued orders as decided by `settlement`, in the session's transaction: one statement a state.
+    /// Marks queued orders as decided by `settlement`, in the session's transaction: one statement a state. Returns the server, as
+    /// `WriteResult` names it.
     ///
-    /// Throws `.writeConflict` where one of them is not queued any more.
+    /// Throws `.writeConflict` where one of them is not queued any more, or was asked to be cancelled since it was read.
+    ///
+    /// - Parameter isCommitted: the settlement stands, whatever the orders say: those that are marked already stay as they are.
+    @discardableResult
     func leaveQueue(
-        _ orders: [CompletionRecord], settlement: Int64, finalAt: BSONDate, _ session: borrowing Session
-    ) throws(MongoError) {
+        _ orders: [CompletionRecord], settlement: Int64, isCommitted: Bool = false, finalAt: BSONDate, _ session: borrowing Session
+    ) throws(MongoError) -> UInt32 {
         let collection = session.collection(CollectionName.orders, in: database)
         var bulk = try collection.bulkWrite(ordered: false)
         for (state, orders) in Dictionary(grouping: orders, by: \.state) {
             let filter = Document { filter in
                 filter.document("_id") { $0.append("$in", orders.map(\.orderID)) }
-                filter.append("queued", true)
-                // Asked to be cancelled since it was read: it has to be decided anew.
-                if state != .cancelled { filter.document("cancel") { $0.append("$exists", false) } }
+                if isCommitted {
+                    filter.append("state", Orders.OrderState.accepted.rawValue)
+                } else {
+                    filter.append("queued", true)
+                    if state != .cancelled { filter.document("cancel") { $0.append("$exists", false) } }
+                }
             }
             let update = Update { update in
                 update.document("$set") {
@@ -134,7 +141,10 @@ extension OrderStore {
             try bulk.updateMany(filter, update, hint: "_id_")
         }
         let result = try bulk.execute().checked()
-        guard result.modifiedCount == orders.count else { throw SettlementConflict.error("orders left the queue meanwhile") }
+        guard isCommitted || result.modifiedCount == orders.count else {
+            throw SettlementConflict.error("orders left the queue meanwhile, or are to be cancelled")
+        }
+        return result.server
     }
 
     /// Takes an order out of the queue without deciding it, in the session's transaction: it stays accepted, visible, and can be

@@ -143,7 +143,6 @@ final class OrderWaiters: Sendable {
     private func follow(_ waiting: inout [String: [Waiter]], _ position: inout Int64?) {
         do throws(MongoError) {
             try database.pool.withClient { client throws(MongoError) in
-                if let time = news.take() { try reader.settlements.awaitMajority(of: time, client) }
                 try readLog(&waiting, &position, client)
                 try refreshOverdue(&waiting, client)
             }
@@ -156,9 +155,10 @@ final class OrderWaiters: Sendable {
     private func readLog(
         _ waiting: inout [String: [Waiter]], _ position: inout Int64?, _ client: borrowing Client
     ) throws(MongoError) {
-        while !waiting.isEmpty, let after = position {
+        let end = try reader.settlements.end(after: news.take(), client)
+        while !waiting.isEmpty, let after = position, after < end {
             let settlements = try reader.settlements.settlements(
-                after: after, of: nil, count: Limits.logBatch, client, before: .after(Limits.maxQueryTime))
+                after: after, through: end, of: nil, count: Limits.logBatch, client, before: .after(Limits.maxQueryTime))
             for row in settlements.lazy.flatMap(\.rows) {
                 for var waiter in waiting.removeValue(forKey: row.orderID) ?? [] {
                     waiter.found?.result = row

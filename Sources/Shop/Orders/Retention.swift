@@ -44,7 +44,10 @@ final class Retention: Sendable {
     private func forgetSome() -> Bool {
         do throws(MongoError) {
             return try database.pool.withClient { client throws(MongoError) in
-                let expired = try settlements.expired(after: period, count: Limits.forgottenAtOnce, client, before: .after(Limits.maxQueryTime))
+                // An order is found by its settlement, until it has left the queue.
+                let followed = try settlements.lastSequence(client, before: .after(Limits.maxQueryTime))
+                let expired = try settlements.expired(
+                    after: period, through: followed, count: Limits.forgottenAtOnce, client, before: .after(Limits.maxQueryTime))
                 for settlement in expired {
                     // The result goes last: should this end in between, the next look finds the rest by it.
                     try orders.forget(settlement.orders, of: settlement.last, client, before: .after(Limits.maxQueryTime))
@@ -68,10 +71,13 @@ extension SettlementStore {
 
     /// The oldest settlements, as far as they are older than that by the database's clock: always from the first one on, so that no
     /// hole comes into the log.
+    ///
+    /// - Parameter end: none after this one.
     func expired(
-        after period: Duration, count: Int, _ client: borrowing Client, before deadline: Deadline
+        after period: Duration, through end: Int64, count: Int, _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> [Expired] {
         let first = [
+            Document { stage in stage.document("$match") { $0.document("_id") { $0.append("$lte", end) } } },
             Document { $0.document("$sort") { $0.append("_id", 1) } },
             Document { $0.append("$limit", count) },
             Document { stage in

@@ -32,41 +32,29 @@ final class SettledNews: Sendable {
 
 /// The ends of the log of completions. Its beginning goes with time, as the database removes settlements that are past their retention.
 extension SettlementStore {
-    /// The number of the last completion that a majority has, or 0.
+    /// The number of the last completion that somebody may be told of, or 0: a majority has it, and its order's document says it, too.
     func lastSequence(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64 {
-        if let last = try end(client, before: deadline) { return last }
-        // Nothing was settled, or everything has been removed. What is settled between the two looks is found by the second.
-        let given = try LeaseStore(database: database).sequence(client, before: deadline)
-        return try end(client, before: deadline) ?? given
+        try ProgressStore(database: database).sequence(client, before: deadline)
     }
 
-    /// Waits until a majority has what was settled at `time`, but not for long: nobody depends on it. Returns the number of the last
-    /// completion that a majority has; nil where that was not found out.
-    @discardableResult
-    func awaitMajority(of time: ClusterTime, _ client: borrowing Client) throws(MongoError) -> Int64? {
+    /// The same, for who was woken by what was settled at `time`: waits until a majority has it, but not for long, as nobody depends on
+    /// it.
+    func end(after time: ClusterTime?, _ client: borrowing Client) throws(MongoError) -> Int64 {
+        guard let time else { return try lastSequence(client, before: .after(Limits.maxQueryTime)) }
         do throws(MongoError) {
-            return try end(client, notBefore: time, before: .after(Limits.majorityPatience))
+            return try ProgressStore(database: database).sequence(notBefore: time, client, before: .after(Limits.majorityPatience))
         } catch {
             if error.kind != .timeout { throw error }
-            return nil
+            return try lastSequence(client, before: .after(Limits.maxQueryTime))
         }
-    }
-
-    private func end(
-        _ client: borrowing Client, notBefore time: ClusterTime? = nil, before deadline: Deadline
-    ) throws(MongoError) -> Int64? {
-        let options = FindOptions(
-            sort: Document { $0.append("_id", -1) }, projection: Document { $0.append("_id", 1) }, readConcern: .majority,
-            notBefore: time, timeLimit: deadline.remaining)
-        return try client.collection(CollectionName.settlements, in: database)
-            .findOne(Document(), options) { row throws(MongoError) in try row.int64("_id") }
     }
 
     /// The number of the first completion that is there; one more than the last where there is none any more.
     func firstSequence(_ client: borrowing Client, before deadline: Deadline) throws(MongoError) -> Int64 {
         if let first = try beginning(client, before: deadline) { return first }
-        // As above: what is settled between the two looks is found by the second, and begins where it begins.
-        let given = try LeaseStore(database: database).sequence(client, before: deadline)
+        // Nothing was settled, or everything has been removed. What is settled between the two looks is found by the second, and
+        // begins where it begins.
+        let given = try lastSequence(client, before: deadline)
         return try beginning(client, before: deadline) ?? given + 1
     }
 

@@ -18,10 +18,10 @@ struct SettlementStore: Sendable {
         Index("by_identity", keys: Document { $0.append("rows.identity", 1); $0.append("_id", 1) })
     ]
 
-    /// Adds a settlement, in the session's transaction.
+    /// Adds a settlement, in the session's transaction. Returns the server, as `WriteResult` names it.
     func insert(
         _ settlement: Settlement, epoch: Int64, finalAt: BSONDate, _ session: borrowing Session, before deadline: Deadline
-    ) throws(MongoError) {
+    ) throws(MongoError) -> UInt32 {
         let document = Document(reserving: 256 + settlement.rows.count * 320) { document in
             document.append("_id", settlement.last)
             document.append("epoch", epoch)
@@ -30,18 +30,22 @@ struct SettlementStore: Sendable {
                 for row in settlement.rows { array.document { row.write(to: &$0) } }
             }
         }
-        try session.collection(CollectionName.settlements, in: database).insertOne(document, timeLimit: deadline.remaining)
+        var bulk = try session.collection(CollectionName.settlements, in: database).bulkWrite()
+        try bulk.insert(document)
+        return try bulk.execute(timeLimit: deadline.remaining).checked().server
     }
 
     /// The next settlements with completions after `sequence`, at most `count` documents.
     ///
-    /// - Parameter identity: rows of this identity only (nil: all). Others' rows do not leave the database then.
+    /// - Parameters:
+    ///   - end: none after this one: `lastSequence` for all that is told to somebody.
+    ///   - identity: rows of this identity only (nil: all). Others' rows do not leave the database then.
     func settlements(
-        after sequence: Int64, of identity: String?, count: Int, _ client: borrowing Client, before deadline: Deadline
+        after sequence: Int64, through end: Int64, of identity: String?, count: Int, _ client: borrowing Client, before deadline: Deadline
     ) throws(MongoError) -> [Settlement] {
         let filter = Document { filter in
             if let identity { filter.append("rows.identity", identity) }
-            filter.document("_id") { $0.append("$gt", sequence) }
+            filter.document("_id") { $0.append("$gt", sequence); $0.append("$lte", end) }
         }
         let options = FindOptions(
             sort: Document { $0.append("_id", 1) }, projection: identity.map(Self.rows(of:)), limit: count,

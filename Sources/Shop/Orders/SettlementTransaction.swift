@@ -1,13 +1,15 @@
 import MongoDB
 import RPC
 
-/// Decides a batch of orders and records it, in one transaction: all of it happens, once, or nothing.
+/// Decides a batch of orders and records it, in one transaction: all of it happens, once, or nothing. The orders' own documents follow by
+/// another (`QueueExit`).
 struct SettlementTransaction: Sendable {
     let leases: LeaseStore
     let orders: OrderStore
     let stock: StockStore
     let catalogue: CategoryStore
     let settlements: SettlementStore
+    let progress: ProgressStore
 
     enum Outcome: Sendable, Equatable {
         /// The orders are final; the last of their numbers.
@@ -18,24 +20,47 @@ struct SettlementTransaction: Sendable {
 
     /// - Parameters:
     ///   - lasting: for how long the lease is renewed.
+    ///   - exit: the way of the orders out of the queue.
     ///   - known: what earlier settlements of this settler know of products; in the end, what this one knows.
-    ///   - concern: what the commit waits for.
     ///   - pause: waits before a repetition, or returns false to give up.
     func run(
-        _ batch: [OrderRecord], epoch: Int64, lasting: Duration, knowing known: inout KnownProducts, on session: borrowing Session,
-        to concern: CommitConcern = .majority, before deadline: Deadline, pause: (Duration) -> Bool
+        _ batch: [OrderRecord], by exit: QueueExit, epoch: Int64, lasting: Duration, knowing known: inout KnownProducts,
+        on session: borrowing Session, before deadline: Deadline, pause: (Duration) -> Bool
     ) throws(MongoError) -> Outcome {
         do throws(MongoError) {
-            let settled = try Transactions.run(on: session, to: concern, before: deadline, pause: pause) { session throws(MongoError) in
-                try settle(batch, epoch, lasting, known, session, before: deadline)
+            let settled = try Transactions.run(on: session, to: .primary, before: deadline, pause: pause) { session throws(MongoError) in
+                try settle(batch, exit, epoch, lasting, known, session, before: deadline)
             }
             guard let settled else { return .leaseLost }
             FaultPoint.afterCommit.pass()
+            exit.commit(before: deadline)
             known.learn(settled.products, without: settled.taken, at: settled.stamp)
             return .settled(last: settled.last)
         } catch {
+            exit.abort()
             known = KnownProducts()
             throw error
+        }
+    }
+
+    /// Lets the orders leave the queue that were settled and have not: what a `QueueExit` before this one was not able to do. Returns how
+    /// many settlements had such orders. A majority has all settlements, and no other one holds the lease.
+    func catchUp(
+        _ client: borrowing Client, on session: borrowing Session, before deadline: Deadline, pause: (Duration) -> Bool
+    ) throws(MongoError) -> Int {
+        var count = 0
+        while true {
+            let mark = try progress.sequence(client, before: deadline)
+            let left = try settlements.settlements(after: mark, through: .max, of: nil, count: Limits.logBatch, client, before: deadline)
+            guard !left.isEmpty else { return count }
+            for settlement in left {
+                guard let finalAt = settlement.rows.first?.finalAt else { continue }
+                try Transactions.run(on: session, before: deadline, pause: pause) { session throws(MongoError) in
+                    try orders.leaveQueue(settlement.rows, settlement: settlement.last, isCommitted: true, finalAt: finalAt, session)
+                    try progress.advance(to: settlement.last, session, before: deadline)
+                }
+                count += 1
+            }
         }
     }
 
@@ -61,7 +86,7 @@ struct SettlementTransaction: Sendable {
 
     /// Nil where the lease is lost.
     private func settle(
-        _ batch: [OrderRecord], _ epoch: Int64, _ lasting: Duration, _ known: KnownProducts, _ session: borrowing Session,
+        _ batch: [OrderRecord], _ exit: QueueExit, _ epoch: Int64, _ lasting: Duration, _ known: KnownProducts, _ session: borrowing Session,
         before deadline: Deadline
     ) throws(MongoError) -> Settled? {
         guard let last = try leases.takeSequence(batch.count, epoch: epoch, lasting: lasting, session, before: deadline) else { return nil }
@@ -82,11 +107,12 @@ struct SettlementTransaction: Sendable {
                 sequence: first + Int64(index), orderID: decided.0.id, identity: decided.0.identity, key: decided.0.key,
                 verdict: decided.1, traceparent: decided.0.traceparent, finalAt: finalAt)
         }
+        try exit.leave(rows, settlement: last, finalAt: finalAt, before: deadline)
         try stock.take(decisions.stockChanges(products), at: finalAt, session)
         FaultPoint.inTransaction.pass()
-        try orders.leaveQueue(rows, settlement: last, finalAt: finalAt, session)
-        try settlements.insert(
+        let server = try settlements.insert(
             Settlement(last: last, rows: rows), epoch: epoch, finalAt: finalAt, session, before: deadline)
+        guard try exit.left() == server else { throw SettlementConflict.error("another server has become the primary meanwhile") }
         FaultPoint.beforeCommit.pass()
         return Settled(last: last, products: products, taken: decisions.demands, stamp: stamp)
     }

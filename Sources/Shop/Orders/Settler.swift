@@ -9,13 +9,14 @@ import Synchronization
 final class Settler: Sendable {
     private let pool: ClientPool
     private let transaction: SettlementTransaction
+    private let exit: QueueExit
     private let logger: Logger
     private let thread = LoopThread()
     /// Whether this server settles, as far as it knows: a standby need not wake up for each order that it accepts.
     private let isHolding = Atomic<Bool>(false)
     /// This server's name in the lease document.
     private let name: String
-    /// Called in the settler's thread after each settlement, with its time: a majority may not have it yet.
+    /// Called after each settlement, in a thread of the settler's, with its time: a majority may not have it yet.
     private let didSettle: @Sendable (ClusterTime?) -> Void
 
     init(
@@ -27,9 +28,13 @@ final class Settler: Sendable {
         self.name = name
         self.logger = logger
         self.didSettle = didSettle
+        exit = QueueExit(pool: pool, orders: transaction.orders, progress: transaction.progress, settler: thread, didSettle: didSettle)
     }
 
-    func start() { thread.start(named: "settler") { [self] in run() } }
+    func start() {
+        exit.start()
+        thread.start(named: "settler") { [self] in run() }
+    }
 
     /// Orders were accepted. From any thread.
     func wake() {
@@ -37,8 +42,11 @@ final class Settler: Sendable {
         if isHolding.load(ordering: .sequentiallyConsistent) { thread.wake() }
     }
 
-    /// Ends the thread, after the transaction that it is in, and gives the lease back.
-    func stop() { thread.stop() }
+    /// Ends the threads, after the settlement that they are in, and gives the lease back.
+    func stop() {
+        thread.stop()
+        exit.stop()
+    }
 
     // MARK: - The settler's thread
 
@@ -46,9 +54,10 @@ final class Settler: Sendable {
         var lease = LeaseState(name: name)
         var troubles = Troubles()
         var backoff = Backoff()
+        var sessions: [SessionID] = []
         while !thread.isStopping {
             do throws(MongoError) {
-                try work(&lease, &troubles, &backoff)
+                try work(&lease, &sessions, &troubles, &backoff)
             } catch {
                 logger.warning("Settling has to wait for the database", metadata: ["error": "\(error)"])
                 lease.doubt()
@@ -62,6 +71,7 @@ final class Settler: Sendable {
     private func giveBack(_ lease: LeaseState) {
         guard case .holding(let epoch, _) = lease.phase else { return }
         do throws(MongoError) {
+            try exit.finish()
             try pool.withClient { client throws(MongoError) in
                 try transaction.leases.release(epoch: epoch, client, before: .after(Self.patience))
             }
@@ -70,13 +80,18 @@ final class Settler: Sendable {
         }
     }
 
-    /// Works with one client and one session until it is stopped or the database fails.
+    /// Works with two sessions until it is stopped or the database fails.
+    ///
+    /// - Parameter sessions: those that were used last.
     private func work(
-        _ lease: inout LeaseState, _ troubles: inout Troubles, _ backoff: inout Backoff
+        _ lease: inout LeaseState, _ sessions: inout [SessionID], _ troubles: inout Troubles, _ backoff: inout Backoff
     ) throws(MongoError) {
         let client = try pool.takeClient()
+        // A commit that did not get through has left its transaction open.
+        if !sessions.isEmpty { try client.killSessions(sessions, timeLimit: Self.patience) }
         let session = try client.startSession()
-        // The lease names the session whose transactions are to be killed after us: this one from now on.
+        sessions = [session.id, try exit.open()]
+        // The lease names the sessions whose transactions are to be killed after us: these from now on.
         lease.doubt()
         var (backlog, progress) = (Backlog(), Progress())
         while !thread.isStopping {
@@ -85,16 +100,16 @@ final class Settler: Sendable {
             switch lease.action(at: now) {
             case .look:
                 (backlog, progress) = (Backlog(), Progress())
-                try look(&lease, session.id, client)
+                try look(&lease, sessions, client)
             case .renew(let epoch):
-                try renew(epoch, &lease, &progress, session.id, client)
+                try renew(epoch, &lease, sessions, client)
+            case .settle where !progress.hasCaughtUp:
+                try catchUp(&progress, session, client)
             case .settle(let epoch):
                 let isIdle = try settle(epoch, &backlog, &progress, &lease, &troubles, session, client)
                 backoff.reset()
                 if isIdle { lease.rested() }
-                if isIdle && progress.unconfirmed > 0 {
-                    try renew(epoch, &lease, &progress, session.id, client)
-                } else if isIdle { sleep(until: min(lease.nextDue, now.advanced(by: Limits.settlerPoll))) }
+                if isIdle { sleep(until: min(lease.nextDue, now.advanced(by: Limits.settlerPoll))) }
             case .wait(let until):
                 sleep(until: until)
             }
@@ -110,17 +125,17 @@ final class Settler: Sendable {
 
     /// Takes the lease where it may. What its last holder left open is killed first: it would block the lease document until the
     /// database's own limit for transactions.
-    private func look(_ lease: inout LeaseState, _ session: SessionID, _ client: borrowing Client) throws(MongoError) {
+    private func look(_ lease: inout LeaseState, _ sessions: [SessionID], _ client: borrowing Client) throws(MongoError) {
         let asked = MonotonicTime.now
         let leases = transaction.leases
         guard let observed = try leases.observe(client, before: .after(Self.patience)) else {
             return try leases.create(client, before: .after(Self.patience))
         }
         guard lease.mayTake(observed, at: asked) else { return lease.stayStandby(at: asked) }
-        if let old = observed.session { try client.killSessions([old], timeLimit: Self.patience) }
+        if !observed.sessions.isEmpty { try client.killSessions(observed.sessions, timeLimit: Self.patience) }
         FaultPoint.inRecovery.pass()
         let epoch = try leases.take(
-            from: observed, holder: name, session: session, lasting: lease.duration, client, before: .after(Self.patience))
+            from: observed, holder: name, sessions: sessions, lasting: lease.duration, client, before: .after(Self.patience))
         guard let epoch else { return lease.stayStandby(at: asked) }
         lease.taken(epoch: epoch, askedAt: asked)
         logger.info("This server settles orders now", metadata: ["epoch": "\(epoch)"])
@@ -128,13 +143,24 @@ final class Settler: Sendable {
 
     /// Renews the lease, which waits for a majority: it then has all that was settled before, too.
     private func renew(
-        _ epoch: Int64, _ lease: inout LeaseState, _ progress: inout Progress, _ session: SessionID, _ client: borrowing Client
+        _ epoch: Int64, _ lease: inout LeaseState, _ sessions: [SessionID], _ client: borrowing Client
     ) throws(MongoError) {
         let asked = MonotonicTime.now
         let isHeld = try transaction.leases.renew(
-            epoch: epoch, session: session, lasting: lease.duration, client, before: .after(Self.patience))
+            epoch: epoch, sessions: sessions, lasting: lease.duration, client, before: .after(Self.patience))
         if isHeld { lease.renewed(askedAt: asked) } else { lose(&lease) }
-        progress.unconfirmed = 0
+    }
+
+    /// Does what was left undone when this settler took or doubted its lease, before anything is read from the queue. The lease was
+    /// taken or renewed since, which waits for a majority, and for the end of an open transaction that holds its document.
+    private func catchUp(
+        _ progress: inout Progress, _ session: borrowing Session, _ client: borrowing Client
+    ) throws(MongoError) {
+        let count = try transaction.catchUp(client, on: session, before: .after(Limits.maxTransactionTime), pause: pause)
+        progress.hasCaughtUp = true
+        guard count > 0 else { return }
+        logger.notice("Orders that were settled have left the queue", metadata: ["settlements": "\(count)"])
+        didSettle(session.operationTime)
     }
 
     private func lose(_ lease: inout LeaseState) {
@@ -151,10 +177,9 @@ final class Settler: Sendable {
 
     /// What the settlements so far leave behind for the next ones.
     private struct Progress {
+        /// Whether all orders that were settled before have left the queue.
+        var hasCaughtUp = false
         var products = KnownProducts()
-        /// Settlements since a majority was last waited for. Nobody is told of them before: whoever reads the settlement log for
-        /// others reads what a majority has.
-        var unconfirmed = 0
     }
 
     /// Settles one batch. Returns whether there was nothing to do.
@@ -169,6 +194,7 @@ final class Settler: Sendable {
             try settle(batch, epoch, &progress, &lease, session)
         } catch {
             backlog = Backlog()
+            if exit.isBroken { throw error }
             // An order was cancelled, or a product changed, since it was read: read anew, it can be settled.
             if error.kind == .writeConflict { return false }
             guard !error.isAboutDatabase else { throw error }
@@ -182,6 +208,8 @@ final class Settler: Sendable {
     private func read(
         _ backlog: inout Backlog, _ lease: inout LeaseState, _ session: borrowing Session, _ client: borrowing Client
     ) throws(MongoError) -> Bool {
+        // What it lets go must not be read again.
+        try exit.finish()
         let now = MonotonicTime.now
         let start = backlog.scan.start(at: now)
         let limit = Limits.maxSettlementWrites
@@ -197,17 +225,14 @@ final class Settler: Sendable {
         _ batch: [OrderRecord], _ epoch: Int64, _ progress: inout Progress, _ lease: inout LeaseState, _ session: borrowing Session
     ) throws(MongoError) {
         let asked = MonotonicTime.now
-        let isToConfirm = progress.unconfirmed + 1 >= Limits.maxUnconfirmedSettlements
         let outcome = try transaction.run(
-            batch, epoch: epoch, lasting: lease.duration, knowing: &progress.products, on: session, to: isToConfirm ? .majority : .primary,
+            batch, by: exit, epoch: epoch, lasting: lease.duration, knowing: &progress.products, on: session,
             before: .after(Limits.maxTransactionTime), pause: pause)
         switch outcome {
         case .settled(let last):
-            progress.unconfirmed = isToConfirm ? 0 : progress.unconfirmed + 1
             lease.renewed(askedAt: asked)
             lease.settled(in: .microseconds(Int64(clamping: MonotonicTime.now.microseconds(since: asked))))
             logger.debug("Settled", metadata: ["orders": "\(batch.count)", "sequence": "\(last)"])
-            didSettle(session.operationTime)
         case .leaseLost:
             lose(&lease)
         }
@@ -226,7 +251,7 @@ final class Settler: Sendable {
                 try settle(Array(part), epoch, &progress, &lease, session)
                 for order in part { troubles.forget(order.id) }
             } catch {
-                guard !error.isAboutDatabase else { throw error }
+                guard !error.isAboutDatabase, !exit.isBroken else { throw error }
                 if part.count > 1 {
                     try settleInParts(part, epoch, &progress, &lease, &troubles, session)
                 } else if let order = part.first, troubles.hasFailedTooOften(order.id) {

@@ -27,7 +27,7 @@ final class ShopServer {
     /// Threads that use the database beside the workers: the shop's settler, notifier and waiters, what watches the
     /// backlog and what forgets, the server's reserved worker, and
     /// one in reserve.
-    private static let otherThreads = 6 + ServerConfiguration.reservedWorkers
+    private static let otherThreads = 7 + ServerConfiguration.reservedWorkers
 
     /// The end takes 10 s at most, of which the shop's threads may need 3 before, where the database stands still.
     private static let drainTimeout = Duration.seconds(5)

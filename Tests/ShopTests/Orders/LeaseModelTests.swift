@@ -11,7 +11,7 @@ import Testing
 struct LeaseModelTests {
     private static let histories = 100
 
-    @Test("no epoch has two holders, numbers have no gap, and in the end somebody settles", arguments: Seeds.fresh(20, long: 400))
+    @Test("no epoch has two holders, numbers have no gap, what is settled is not read again, and in the end somebody settles", arguments: Seeds.fresh(20, long: 400))
     func random(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         for _ in 0..<Self.histories {
@@ -51,10 +51,16 @@ struct LeaseModelTests {
 private struct LeaseDatabase {
     /// How far the wall clock is off.
     var clockOffset: Int64 = 0
-    var lease = LeaseObservation(epoch: 0, holder: "", expires: BSONDate(millisecondsSince1970: 0), lasts: .zero, isExpired: true, session: nil)
+    var lease = LeaseObservation(epoch: 0, holder: "", expires: BSONDate(millisecondsSince1970: 0), lasts: .zero, isExpired: true, sessions: [])
     var sequence: Int64 = 0
     /// The session with an open transaction, which holds the document locked, and what it is to write.
     var open: (session: SessionID, epoch: Int64, count: Int64)?
+    /// The session with an open transaction in which orders leave the queue, which holds them locked.
+    var exit: SessionID?
+    /// The last number whose order has left the queue.
+    var followed: Int64 = 0
+    /// Whether somebody has read orders from the queue that were settled already.
+    var isReadTwice = false
     /// What was committed, and by whom.
     var log: [(epoch: Int64, first: Int64, last: Int64, server: String)] = []
     /// Who took which epoch.
@@ -71,14 +77,15 @@ private struct LeaseDatabase {
         return seen
     }
 
-    mutating func kill(_ session: SessionID?) {
-        if open?.session == session { open = nil }
+    mutating func kill(_ sessions: [SessionID]) {
+        if let session = open?.session, sessions.contains(session) { open = nil }
+        if let session = exit, sessions.contains(session) { exit = nil }
     }
 
     /// False where the document is locked: the caller waits in vain, and hears of an error.
-    mutating func take(from seen: LeaseObservation, as name: String, _ session: SessionID, for duration: Duration, _ now: Int64) -> Int64? {
+    mutating func take(from seen: LeaseObservation, as name: String, _ sessions: [SessionID], for duration: Duration, _ now: Int64) -> Int64? {
         guard open == nil, lease.epoch == seen.epoch, lease.expires == seen.expires else { return nil }
-        (lease.epoch, lease.holder, lease.session) = (seen.epoch + 1, name, session)
+        (lease.epoch, lease.holder, lease.sessions) = (seen.epoch + 1, name, sessions)
         extend(for: duration, now)
         takers.append((lease.epoch, name))
         return lease.epoch
@@ -86,18 +93,35 @@ private struct LeaseDatabase {
 
     enum Reply { case done, lost, locked }
 
-    mutating func renew(_ epoch: Int64, _ session: SessionID, for duration: Duration, _ now: Int64) -> Reply {
+    mutating func renew(_ epoch: Int64, _ sessions: [SessionID], for duration: Duration, _ now: Int64) -> Reply {
         guard lease.epoch == epoch else { return .lost }
         guard open == nil else { return .locked }
         extend(for: duration, now)
-        lease.session = session
+        lease.sessions = sessions
         return .done
     }
 
-    mutating func begin(_ epoch: Int64, _ session: SessionID, count: Int64) -> Reply {
+    /// Both transactions of a settlement, of orders that were just read.
+    mutating func begin(_ epoch: Int64, _ sessions: [SessionID], count: Int64) -> Reply {
         guard lease.epoch == epoch else { return .lost }
-        guard open == nil else { return .locked }
-        open = (session, epoch, count)
+        guard open == nil, exit == nil else { return .locked }
+        if followed < sequence { isReadTwice = true }
+        open = (sessions[0], epoch, count)
+        exit = sessions[1]
+        return .done
+    }
+
+    /// The orders leave the queue. False where the transaction is no more.
+    mutating func commitExit(_ session: SessionID) -> Bool {
+        guard exit == session else { return false }
+        exit = nil
+        followed = sequence
+        return true
+    }
+
+    mutating func catchUp(_ epoch: Int64) -> Reply {
+        guard exit == nil else { return .locked }
+        followed = sequence
         return .done
     }
 
@@ -124,17 +148,21 @@ private struct World {
             case renewed(LeaseDatabase.Reply, asked: MonotonicTime)
             case began(LeaseDatabase.Reply, asked: MonotonicTime)
             case committed(Bool, asked: MonotonicTime)
+            case caughtUp(LeaseDatabase.Reply)
         }
 
         var lease: LeaseState
-        let session: SessionID
+        /// Of its settlements, and of the orders that leave the queue.
+        let sessions: [SessionID]
+        /// Whether it knows that all that was settled has left the queue.
+        var hasCaughtUp = false
         var step = Step.idle
         /// Stands still until then.
         var stoppedUntil: Int64 = 0
 
         init(name: String, session: UInt8) {
             lease = LeaseState(name: name)
-            self.session = World.session(session)
+            sessions = [World.session(session, 1), World.session(session, 2)]
         }
     }
 
@@ -151,8 +179,8 @@ private struct World {
         sessions = UInt8(count)
     }
 
-    fileprivate static func session(_ number: UInt8) -> SessionID {
-        SessionID([UInt8](repeating: number, count: SessionID.byteCount)) ?? { preconditionFailure("it has 16 bytes") }()
+    fileprivate static func session(_ number: UInt8, _ last: UInt8) -> SessionID {
+        SessionID([UInt8](repeating: number, count: SessionID.byteCount - 1) + [last]) ?? { preconditionFailure("it has 16 bytes") }()
     }
 
     private var time: MonotonicTime { MonotonicTime(nanoseconds: UInt64(now) * 1_000_000) }
@@ -172,7 +200,7 @@ private struct World {
             database.clockOffset = Int64.random(in: -3_600_000...3_600_000, using: &random)
         case 8..<10:
             // A transaction's time limit.
-            database.open = nil
+            if Bool.random(using: &random) { database.open = nil } else { database.exit = nil }
         default:
             if servers[index].stoppedUntil <= now { step(index) }
         }
@@ -192,14 +220,15 @@ private struct World {
                 server.step = .idle
                 return
             }
-            database.kill(seen.session)
+            database.kill(seen.sessions)
             server.step = .killed(seen, asked: asked)
         case .killed(let seen, let asked):
             server.step = .took(
                 database.take(
-                    from: seen, as: server.lease.name, server.session, for: server.lease.duration, now), asked: asked)
+                    from: seen, as: server.lease.name, server.sessions, for: server.lease.duration, now), asked: asked)
         case .took(let epoch, let asked):
             if let epoch { server.lease.taken(epoch: epoch, askedAt: asked) } else { server.lease.stayStandby(at: asked) }
+            server.hasCaughtUp = false
             server.step = .idle
         case .renewed(let reply, let asked):
             heard(reply, asked, &server)
@@ -207,9 +236,9 @@ private struct World {
         case .began(let reply, let asked):
             if case .done = reply {
                 // One that was killed is noticed with its next statement.
-                guard time >= asked.advanced(by: settlementTime) || database.open?.session != server.session else { return }
+                guard time >= asked.advanced(by: settlementTime) || database.open?.session != server.sessions[0] else { return }
                 server.step = .committed(
-                    database.commit(server.session, by: server.lease.name, for: server.lease.duration, now), asked: asked)
+                    database.commit(server.sessions[0], by: server.lease.name, for: server.lease.duration, now), asked: asked)
             } else {
                 heard(reply, asked, &server)
                 server.step = .idle
@@ -218,27 +247,40 @@ private struct World {
             if isCommitted {
                 server.lease.renewed(askedAt: asked)
                 server.lease.settled(in: .microseconds(Int64(time.microseconds(since: asked))))
+                if !database.commitExit(server.sessions[1]) { doubt(&server) }
             } else {
-                server.lease.doubt()
+                database.kill([server.sessions[1]])
+                doubt(&server)
             }
             server.step = .idle
+        case .caughtUp(let reply):
+            if case .done = reply { server.hasCaughtUp = true } else { doubt(&server) }
+            server.step = .idle
         }
+    }
+
+    /// It begins anew: what it left open is aborted.
+    private mutating func doubt(_ server: inout Server) {
+        server.lease.doubt()
+        database.kill(server.sessions)
+        server.hasCaughtUp = false
     }
 
     private mutating func act(_ server: inout Server) {
         switch server.lease.action(at: time) {
         case .look: server.step = .observed(database.observe(now), asked: time)
-        case .renew(let epoch): server.step = .renewed(database.renew(epoch, server.session, for: server.lease.duration, now), asked: time)
-        case .settle(let epoch): server.step = .began(database.begin(epoch, server.session, count: now % 7 + 1), asked: time)
+        case .renew(let epoch): server.step = .renewed(database.renew(epoch, server.sessions, for: server.lease.duration, now), asked: time)
+        case .settle(let epoch) where !server.hasCaughtUp: server.step = .caughtUp(database.catchUp(epoch))
+        case .settle(let epoch): server.step = .began(database.begin(epoch, server.sessions, count: now % 7 + 1), asked: time)
         case .wait: break
         }
     }
 
-    private func heard(_ reply: LeaseDatabase.Reply, _ asked: MonotonicTime, _ server: inout Server) {
+    private mutating func heard(_ reply: LeaseDatabase.Reply, _ asked: MonotonicTime, _ server: inout Server) {
         switch reply {
         case .done: server.lease.renewed(askedAt: asked)
         case .lost: server.lease.lost(at: time)
-        case .locked: server.lease.doubt()
+        case .locked: doubt(&server)
         }
     }
 
@@ -250,6 +292,7 @@ private struct World {
 
     private var violation: String? {
         let takers = Dictionary(database.takers.map { ($0.epoch, $0.server) }) { first, _ in first }
+        if database.isReadTwice { return "orders were read that were settled" }
         if takers.count < database.takers.count { return "an epoch with two holders" }
         var before: (epoch: Int64, last: Int64) = (0, 0)
         for entry in database.log {

@@ -52,7 +52,7 @@ struct LeaseStateTests {
     ) -> LeaseObservation {
         LeaseObservation(
             epoch: epoch, holder: holder, expires: BSONDate(millisecondsSince1970: expires), lasts: lasts, isExpired: isExpired,
-            session: nil)
+            sessions: [])
     }
 
     private func expect(

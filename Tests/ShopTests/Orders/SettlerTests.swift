@@ -41,33 +41,43 @@ struct SettlerTests {
         }
     }
 
-    @Test("a killed settler's open transaction is ended by who takes over, not by its 60 s limit")
+    @Test("a killed settler's open transactions are ended by who takes over, not by their 60 s limit")
     func killedInTransaction() async throws {
         let (uri, name) = TestMongo.freshDatabase()
         let leases = LeaseStore(database: name)
         let pool = try ClientPool.passing(uri: uri, appName: "killed", timeouts: .calls)
         let client = try pool.takeClient()
         let session = try client.startSession()
+        let exitClient = try pool.takeClient()
+        let exit = try exitClient.startSession()
         let deadline = Deadline.after(.seconds(10))
         try leases.create(client, before: deadline)
         let observed = try #require(try leases.observe(client, before: deadline))
         let epoch = try #require(
             try leases.take(
-                from: observed, holder: "killed", session: session.id, lasting: Limits.leaseDuration, client, before: deadline))
+                from: observed, holder: "killed", sessions: [session.id, exit.id], lasting: Limits.leaseDuration, client, before: deadline))
         try leases.release(epoch: epoch, client, before: deadline)
+        let order = OrderRecord(try OrderForm(.sample("k", [("a", 1)])), identity: "tester", traceparent: nil, acceptedAt: .now())
+        _ = try OrderStore(database: name).insert([order], client, before: deadline)
         try session.startTransaction()
         #expect(try leases.takeSequence(5, epoch: epoch, lasting: Limits.leaseDuration, session, before: deadline) == 5)
 
-        // The transaction stays open, as that of a process that is no more.
+        let row = CompletionRecord(
+            sequence: 5, orderID: order.id, identity: order.identity, key: order.key, verdict: .cancelled, traceparent: nil, finalAt: .now())
+        try exit.startTransaction()
+        try OrderStore(database: name).leaveQueue([row], settlement: 5, isCommitted: true, finalAt: .now(), exit)
+
+        // The transactions stay open, as those of a process that is no more.
         let shop = try RunningShop(database: name)
         defer { shop.stop() }
         try await shop.withClient { catalog, orders in
             _ = try await catalog.importProducts(.init(products: [.sample("a")]))
-            let order = try await orders.settled(try #require(try await orders.submitOrder(.sample("k", [("a", 1)])).order?.id))
-            #expect(order.sequence == 1)
+            #expect(try await orders.settled(order.id).sequence == 1)
         }
         let error = #expect(throws: MongoError.self) { try session.commitTransaction() }
         #expect(error?.kind == .transactionAborted)
+        let exitError = #expect(throws: MongoError.self) { try exit.commitTransaction() }
+        #expect(exitError?.kind == .transactionAborted)
     }
 
     @Test("a stale settler's transaction changes nothing")
@@ -83,12 +93,17 @@ struct SettlerTests {
         let transaction = SettlementTransaction(
             leases: LeaseStore(database: shop.database), orders: OrderStore(database: shop.database),
             stock: StockStore(database: shop.database), catalogue: CategoryStore(database: shop.database),
-            settlements: SettlementStore(database: shop.database))
+            settlements: SettlementStore(database: shop.database), progress: ProgressStore(database: shop.database))
+        let exit = QueueExit(
+            pool: shop.calls, orders: transaction.orders, progress: transaction.progress, settler: LoopThread(), didSettle: { _ in })
+        exit.start()
+        defer { exit.stop() }
         let outcome = try shop.inDatabase { client throws(MongoError) in
+            _ = try exit.open()
             let session = try client.startSession()
             var known = KnownProducts()
             return try transaction.run(
-                [stale], epoch: 0, lasting: Limits.leaseDuration, knowing: &known, on: session, before: .after(.seconds(5)), pause: { _ in true })
+                [stale], by: exit, epoch: 0, lasting: Limits.leaseDuration, knowing: &known, on: session, before: .after(.seconds(5)), pause: { _ in true })
         }
         #expect(outcome == .leaseLost)
         #expect(try shop.count(CollectionName.settlements) == 1)
