@@ -29,6 +29,8 @@ final class QueueExit: Sendable {
         var job: Job?
         var outcome: Result<Outcome, MongoError>?
         var stage = Stage.idle
+        /// Whether there is no session to work with, or none any more.
+        var isClosed = true
     }
 
     private enum Job: Sendable {
@@ -108,10 +110,11 @@ final class QueueExit: Sendable {
     /// the settlement is committed.
     func commit(before deadline: Deadline) { give(.commit(before: deadline), entering: .committing) }
 
-    /// Waits for the last commit to the primary. Where it failed, the orders may be in the queue although they are settled: everything has to
-    /// begin anew, with `open` and `catchUp`.
+    /// Waits for the last commit to the primary. Where it failed, the orders may be in the queue although they are settled (`isBroken`).
     func finish() throws(MongoError) {
-        if isBroken { throw MongoError(.invalidState, "orders that are settled have not left the queue") }
+        if desk.withLock({ $0.stage == .broken }) {
+            throw MongoError(.invalidState, "orders that are settled have not left the queue")
+        }
         guard desk.withLock({ $0.stage == .committing }) else { return }
         do throws(MongoError) {
             _ = try outcome()
@@ -124,8 +127,9 @@ final class QueueExit: Sendable {
         }
     }
 
-    /// Whether `finish` has failed, and nothing can go on.
-    var isBroken: Bool { desk.withLock { $0.stage == .broken } }
+    /// Whether a commit has failed, or a majority could not be waited for. Nothing can go on: everything has to begin anew, with `open`
+    /// and `catchUp`.
+    var isBroken: Bool { desk.withLock { $0.stage == .broken || $0.isClosed } }
 
     /// Undoes what is not being committed.
     func abort() {
@@ -171,6 +175,7 @@ final class QueueExit: Sendable {
             } catch {
                 failure = error
                 failure.labels = []
+                desk.withLock { $0.isClosed = true }
                 // Nobody waits for a majority but the next job, which is another one than to open.
                 if isOpening { report(.failure(failure)) }
             }
@@ -204,6 +209,7 @@ final class QueueExit: Sendable {
     private func serve() throws(MongoError) {
         let client = try pool.takeClient()
         let session = try client.startSession()
+        desk.withLock { $0.isClosed = false }
         report(.success(.opened(session.id)))
         while let job = next() {
             switch job {
