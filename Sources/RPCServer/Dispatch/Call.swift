@@ -28,6 +28,7 @@ final class Call: IncomingCall, @unchecked Sendable {
     /// 0: nobody answered; 1: a handler did.
     private let isAnswered = Atomic<Bool>(false)
     private let abandoned = Atomic<Bool>(false)
+    private let unavailable = Atomic<Bool>(false)
     /// 0 while it waits; `neverStarts` where it was given up before a worker began with it; else when one did. Decided once,
     /// so that a call of which somebody was told that it did not run will not run.
     private let startedAt = Atomic<UInt64>(0)
@@ -103,6 +104,9 @@ final class Call: IncomingCall, @unchecked Sendable {
     /// Whether the handler has answered.
     var hasAnswer: Bool { isAnswered.load(ordering: .relaxed) }
 
+    /// Whether the answer was UNAVAILABLE.
+    var wasUnavailable: Bool { unavailable.load(ordering: .relaxed) }
+
     // MARK: IncomingCall
 
     func withPayload<Result, Failure: Error>(
@@ -165,6 +169,7 @@ final class Call: IncomingCall, @unchecked Sendable {
 
     private func answer(_ given: Answer) {
         guard !isAnswered.exchange(true, ordering: .relaxed) else { return }
+        if given.status == .unavailable { unavailable.store(true, ordering: .relaxed) }
         answer = given
         interception?.end(given.error)
         frontend.post(.answer(self))

@@ -85,7 +85,7 @@ final class Dispatcher: Sendable {
     /// A batch that is over.
     struct Finished {
         let batch: Batch
-        /// Calls that were carried out.
+        /// Calls that were carried out; none where all of them were answered UNAVAILABLE.
         let carriedOut: Int
         /// Calls that had too little time left.
         let hopeless: Int

@@ -18,8 +18,10 @@ final class WorkerPool: Sendable {
                             calls, method: methods[batch.method], hasInterceptors: hasInterceptors,
                             statistics: dispatcher.statistics[batch.method], logger: logger)
                     }
+                    // How long it took to find that something else is away tells nothing about the calls after that.
+                    let isTelling = calls.contains { !$0.wasUnavailable }
                     finished = Dispatcher.Finished(
-                        batch: batch, carriedOut: calls.count, hopeless: hopeless,
+                        batch: batch, carriedOut: isTelling ? calls.count : 0, hopeless: hopeless,
                         nanoseconds: MonotonicTime.now.nanoseconds - start.nanoseconds)
                 }
             }

@@ -80,9 +80,10 @@ final class QueueExit: Sendable {
     /// Begins anew, with a connection and a session whose id is returned: it is one of those to be killed after this process.
     func open() throws(MongoError) -> SessionID {
         abort()
-        _ = try? finish()
+        // What became of it is seen in the database.
+        if stage == .committing { _ = outcome() }
         give(.open, entering: .idle)
-        guard case .opened(let session) = try outcome() else { preconditionFailure("an opening ends with a session") }
+        guard case .opened(let session) = try outcome().get() else { preconditionFailure("an opening ends with a session") }
         return session
     }
 
@@ -101,7 +102,7 @@ final class QueueExit: Sendable {
     ///
     /// Throws `.writeConflict` where one of them is not queued any more, or its client does not want it any more.
     func left() throws(MongoError) -> UInt32 {
-        guard case .left(let server) = try outcome() else { preconditionFailure("leaving ends with a server") }
+        guard case .left(let server) = try outcome().get() else { preconditionFailure("leaving ends with a server") }
         desk.withLock { $0.stage = .left }
         return server
     }
@@ -112,19 +113,12 @@ final class QueueExit: Sendable {
 
     /// Waits for the last commit to the primary. Where it failed, the orders may be in the queue although they are settled (`isBroken`).
     func finish() throws(MongoError) {
-        if desk.withLock({ $0.stage == .broken }) {
-            throw MongoError(.invalidState, "orders that are settled have not left the queue")
-        }
-        guard desk.withLock({ $0.stage == .committing }) else { return }
-        do throws(MongoError) {
-            _ = try outcome()
-        } catch {
-            desk.withLock { $0.stage = .broken }
-            // Repeating what comes after it does not help.
-            var error = error
-            error.labels = []
-            throw error
-        }
+        if stage == .broken { throw MongoError(.invalidState, "orders that are settled have not left the queue") }
+        guard stage == .committing, case .failure(var error) = outcome() else { return }
+        desk.withLock { $0.stage = .broken }
+        // Repeating what comes after it does not help.
+        error.labels = []
+        throw error
     }
 
     /// Whether a commit has failed, or a majority could not be waited for. Nothing can go on: everything has to begin anew, with `open`
@@ -133,12 +127,14 @@ final class QueueExit: Sendable {
 
     /// Undoes what is not being committed.
     func abort() {
-        let stage = desk.withLock { $0.stage }
-        if stage == .leaving { _ = try? outcome() }
-        guard stage == .leaving || stage == .left else { return }
+        let isLeaving = stage == .leaving
+        guard isLeaving || stage == .left else { return }
+        if isLeaving { _ = outcome() }
         give(.abort, entering: .idle)
-        _ = try? outcome()
+        _ = outcome()
     }
+
+    private var stage: Stage { desk.withLock { $0.stage } }
 
     private func give(_ job: Job, entering stage: Stage) {
         desk.withLock { desk in
@@ -149,14 +145,15 @@ final class QueueExit: Sendable {
         thread.wake()
     }
 
-    private func outcome() throws(MongoError) -> Outcome {
+    /// Waits for what became of a job.
+    private func outcome() -> Result<Outcome, MongoError> {
         while true {
             let outcome = desk.withLock { desk in
                 defer { desk.outcome = nil }
                 if desk.outcome != nil { desk.stage = .idle }
                 return desk.outcome
             }
-            if let outcome { return try outcome.get() }
+            if let outcome { return outcome }
             settler.sleep(atMost: nil)
         }
     }
@@ -176,7 +173,7 @@ final class QueueExit: Sendable {
                 failure = error
                 failure.labels = []
                 desk.withLock { $0.isClosed = true }
-                // Nobody waits for a majority but the next job, which is another one than to open.
+                // Where a majority could not be waited for, the next job hears of it.
                 if isOpening { report(.failure(failure)) }
             }
         }
@@ -245,10 +242,7 @@ final class QueueExit: Sendable {
 
     private func commit(_ session: borrowing Session, before deadline: Deadline) -> Bool {
         do throws(MongoError) {
-            try Transactions.commit(session, before: deadline) {
-                thread.pause(for: $0)
-                return !thread.isStopping
-            }
+            try Transactions.commit(session, before: deadline, pause)
             FaultPoint.afterExit.pass()
             report(.success(.ended))
             return true
@@ -260,7 +254,12 @@ final class QueueExit: Sendable {
 
     /// Waits until a majority has what was committed, and says so. That makes the database write its journal at once.
     private func confirm(_ session: borrowing Session, before deadline: Deadline) throws(MongoError) {
-        try Transactions.makeDurable(session, before: deadline)
+        try Transactions.commit(session, before: deadline, pause)
         didSettle(session.operationTime)
+    }
+
+    private func pause(for duration: Duration) -> Bool {
+        thread.pause(for: duration)
+        return !thread.isStopping
     }
 }

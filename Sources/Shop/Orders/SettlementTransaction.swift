@@ -43,25 +43,21 @@ struct SettlementTransaction: Sendable {
         }
     }
 
-    /// Lets the orders leave the queue that were settled and have not: what a `QueueExit` before this one was not able to do. Returns how
-    /// many settlements had such orders. A majority has all settlements, and no other one holds the lease.
+    /// Lets the orders of the next few settlements leave the queue whose orders have not: what a `QueueExit` before this one was not able to
+    /// do. Returns how many settlements; 0 where there are none. A majority has all settlements, and nobody else holds the lease.
     func catchUp(
         _ client: borrowing Client, on session: borrowing Session, before deadline: Deadline, pause: (Duration) -> Bool
     ) throws(MongoError) -> Int {
-        var count = 0
-        while true {
-            let mark = try progress.sequence(client, before: deadline)
-            let left = try settlements.settlements(after: mark, through: .max, of: nil, count: Limits.logBatch, client, before: deadline)
-            guard !left.isEmpty else { return count }
-            for settlement in left {
-                guard let finalAt = settlement.rows.first?.finalAt else { continue }
-                try Transactions.run(on: session, before: deadline, pause: pause) { session throws(MongoError) in
-                    try orders.leaveQueue(settlement.rows, settlement: settlement.last, isCommitted: true, finalAt: finalAt, session)
-                    try progress.advance(to: settlement.last, session, before: deadline)
-                }
-                count += 1
+        let mark = try progress.sequence(client, before: deadline)
+        let left = try settlements.settlements(after: mark, through: .max, of: nil, count: Limits.logBatch, client, before: deadline)
+        for settlement in left {
+            guard let finalAt = settlement.rows.first?.finalAt else { continue }
+            try Transactions.run(on: session, before: deadline, pause: pause) { session throws(MongoError) in
+                try orders.leaveQueue(settlement.rows, settlement: settlement.last, isCommitted: true, finalAt: finalAt, session)
+                try progress.advance(to: settlement.last, session, before: deadline)
             }
         }
+        return left.count
     }
 
     /// Takes an order out of the queue without deciding it. False where someone else holds the lease: nothing was done.

@@ -151,13 +151,13 @@ final class Settler: Sendable {
         if isHeld { lease.renewed(askedAt: asked) } else { lose(&lease) }
     }
 
-    /// Does what was left undone when this settler took or doubted its lease, before anything is read from the queue. The lease was
-    /// taken or renewed since, which waits for a majority, and for the end of an open transaction that holds its document.
+    /// Does some of what was left undone when this settler took or doubted its lease, before anything is read from the queue. The lease
+    /// was taken or renewed since, which waits for a majority, and for the end of an open transaction that holds its document.
     private func catchUp(
         _ progress: inout Progress, _ session: borrowing Session, _ client: borrowing Client
     ) throws(MongoError) {
         let count = try transaction.catchUp(client, on: session, before: .after(Limits.maxTransactionTime), pause: pause)
-        progress.hasCaughtUp = true
+        progress.hasCaughtUp = count == 0
         guard count > 0 else { return }
         logger.notice("Orders that were settled have left the queue", metadata: ["settlements": "\(count)"])
         didSettle(session.operationTime)

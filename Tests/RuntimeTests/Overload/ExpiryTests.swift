@@ -2,6 +2,7 @@ import Glibc
 import ProtoEcho
 import ProtoRuntime
 import RPC
+import RPCClient
 import RPCServer
 import TestSupport
 import Testing
@@ -104,6 +105,34 @@ import ZeroMQ
             return false
         }
         #expect(answered)
+        try await server.expectSound()
+    }
+
+    /// Handlers that wait for a database that is away take long to say so. The calls after them are not refused for that: they hear
+    /// that it is away, too.
+    @Test func whatIsAwayDoesNotMakeCallsLookDear() async throws {
+        let pause = Shared<UInt32>(200_000)
+        let server = try RunningServer.start(EchoHandlers(.unary(concurrency: 1) { (request, _) throws(RPCError) in
+            let pause = pause.value
+            usleep(pause)
+            if pause == 0 { return Echo.EchoResponse(payload: request.payload) }
+            throw RPCError(.unavailable, reason: "AWAY", "it is away", disposition: .notExecuted)
+        }))
+        defer { server.stop() }
+        var configuration = ChannelConfiguration.patient
+        configuration.retry = .never
+        let channel = try server.channel(configuration: configuration)
+        defer { channel.close() }
+        for _ in 0..<5 { #expect(await failure { () throws(RPCError) in try await channel.echo("x") }?.reason == "AWAY") }
+        pause.withLock { $0 = 1000 }
+        let reasons = await withTaskGroup(of: String?.self) { group in
+            for _ in 0..<50 {
+                group.addTask { await failure { () throws(RPCError) in try await channel.echo("x", timeout: .seconds(9)) }?.reason }
+            }
+            return await group.reduce(into: Set<String?>()) { $0.insert($1) }
+        }
+        #expect(reasons == ["AWAY"])
+        pause.withLock { $0 = 0 }
         try await server.expectSound()
     }
 
