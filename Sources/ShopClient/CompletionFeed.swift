@@ -125,9 +125,11 @@ public struct CompletionFeed: AsyncSequence, Sendable {
             let place = Place()
             let response = try await client.subscribe(subscription, options: .init(onTimings: { place.endpoint = $0.endpoint }))
             memory.lowMark = response.ackedSequence
-            membership = try Membership(
+            let membership = try Membership(
                 response, group: subscription.group, server: place.endpoint, client: client, owed: owed)
             owed = []
+            await membership.start()
+            self.membership = membership
         }
 
         private static func completion(of event: Event) throws(RPCError) -> Orders.Completion {

@@ -1,6 +1,7 @@
 import ProtoShop
 import RPC
 import RPCClient
+import Synchronization
 
 /// One membership of a group: its event channel, its acknowledgements, and a watch over whether the server still knows it.
 ///
@@ -26,7 +27,7 @@ actor Membership {
     private var lowMark: Int64
     private var sending: Task<Void, Never>?
     /// When the channel was last heard from; nil before its first heartbeat, as servers need not send any.
-    private var heartbeatAt: MonotonicTime?
+    private let heartbeatAt = Mutex<MonotonicTime?>(nil)
 
     /// The API's limit for one call.
     private static let mostInACall = 10_000
@@ -57,19 +58,18 @@ actor Membership {
         continuation.finish()
     }
 
-    /// The next thing that happens. For one reader.
+    /// The next thing that happens, after `start`. For one reader.
     nonisolated func nextSignal() async -> Signal {
-        await start()
         var iterator = signals.makeAsyncIterator()
         return await iterator.next() ?? .ended
     }
 
-    private func start() {
-        guard tasks.isEmpty else { return }
+    /// Begins to listen. Once.
+    func start() {
         // They do not keep it: who forgets a membership has left the group.
         tasks = [
             Task { [stream, weak self] in
-                for await event in stream { await self?.take(event) }
+                for await event in stream { self?.take(event) }
             },
             Task { [weak self] in
                 while !Task.isCancelled {
@@ -80,13 +80,13 @@ actor Membership {
         ]
     }
 
-    private func take(_ event: Event) {
-        if event.isHeartbeat || heartbeatAt != nil { heartbeatAt = .now }
+    private nonisolated func take(_ event: Event) {
+        heartbeatAt.withLock { if event.isHeartbeat || $0 != nil { $0 = .now } }
         continuation.yield(.event(event))
     }
 
     private func showLife() {
-        if let heartbeatAt, heartbeatAt.advanced(by: Self.silence) <= .now { continuation.yield(.ended) }
+        if let heartbeatAt = heartbeatAt.withLock({ $0 }), heartbeatAt.advanced(by: Self.silence) <= .now { continuation.yield(.ended) }
         send()
     }
 
