@@ -20,7 +20,7 @@ final class QueueExit: Sendable {
     /// Called in this thread when a majority has what was committed, with its time.
     private let didSettle: @Sendable (ClusterTime?) -> Void
     private let thread = LoopThread()
-    /// Waits here for outcomes.
+    /// The settler's, which waits here for outcomes.
     private let settler: LoopThread
     private let desk = Mutex(Desk())
 
@@ -258,8 +258,9 @@ final class QueueExit: Sendable {
         didSettle(session.operationTime)
     }
 
+    /// False where the settler is to stop, which waits for this thread.
     private func pause(for duration: Duration) -> Bool {
         thread.pause(for: duration)
-        return !thread.isStopping
+        return !settler.isStopping
     }
 }

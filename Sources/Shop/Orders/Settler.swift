@@ -93,23 +93,25 @@ final class Settler: Sendable {
         sessions = [session.id, try exit.open()]
         // The lease names the sessions whose transactions are to be killed after us: these from now on.
         lease.doubt()
-        var (backlog, progress) = (Backlog(), Progress())
+        var (backlog, memory) = (Backlog(), Memory())
         while !thread.isStopping {
             let now = MonotonicTime.now
             isHolding.store(lease.isHeld, ordering: .sequentiallyConsistent)
             switch lease.action(at: now) {
             case .look:
-                (backlog, progress) = (Backlog(), Progress())
+                (backlog, memory) = (Backlog(), Memory())
                 try look(&lease, sessions, client)
             case .renew(let epoch):
                 try renew(epoch, &lease, sessions, client)
-            case .settle where !progress.hasCaughtUp:
-                try catchUp(&progress, session, client)
+            case .settle where !memory.hasCaughtUp:
+                try catchUp(&memory, session, client)
             case .settle(let epoch):
-                let isIdle = try settle(epoch, &backlog, &progress, &lease, &troubles, session, client)
+                let isIdle = try settle(epoch, &backlog, &memory, &lease, &troubles, session, client)
                 backoff.reset()
-                if isIdle { lease.rested() }
-                if isIdle { sleep(until: min(lease.nextDue, now.advanced(by: Limits.settlerPoll))) }
+                if isIdle {
+                    lease.rested()
+                    sleep(until: min(lease.nextDue, now.advanced(by: Limits.settlerPoll)))
+                }
             case .wait(let until):
                 sleep(until: until)
             }
@@ -154,10 +156,10 @@ final class Settler: Sendable {
     /// Does some of what was left undone when this settler took or doubted its lease, before anything is read from the queue. The lease
     /// was taken or renewed since, which waits for a majority, and for the end of an open transaction that holds its document.
     private func catchUp(
-        _ progress: inout Progress, _ session: borrowing Session, _ client: borrowing Client
+        _ memory: inout Memory, _ session: borrowing Session, _ client: borrowing Client
     ) throws(MongoError) {
         let count = try transaction.catchUp(client, on: session, before: .after(Limits.maxTransactionTime), pause: pause)
-        progress.hasCaughtUp = count == 0
+        memory.hasCaughtUp = count == 0
         guard count > 0 else { return }
         logger.notice("Orders that were settled have left the queue", metadata: ["settlements": "\(count)"])
         didSettle(session.operationTime)
@@ -176,7 +178,7 @@ final class Settler: Sendable {
     }
 
     /// What the settlements so far leave behind for the next ones.
-    private struct Progress {
+    private struct Memory {
         /// Whether all orders that were settled before have left the queue.
         var hasCaughtUp = false
         var products = KnownProducts()
@@ -184,14 +186,14 @@ final class Settler: Sendable {
 
     /// Settles one batch. Returns whether there was nothing to do.
     private func settle(
-        _ epoch: Int64, _ backlog: inout Backlog, _ progress: inout Progress, _ lease: inout LeaseState, _ troubles: inout Troubles,
+        _ epoch: Int64, _ backlog: inout Backlog, _ memory: inout Memory, _ lease: inout LeaseState, _ troubles: inout Troubles,
         _ session: borrowing Session, _ client: borrowing Client
     ) throws(MongoError) -> Bool {
         if backlog.orders.isEmpty, try !read(&backlog, &lease, session, client) { return true }
         let batch = Array(backlog.orders.prefix(SettlementBatch.prefix(of: backlog.orders.lazy.map(\.open))))
         backlog.orders.removeFirst(batch.count)
         do throws(MongoError) {
-            try settle(batch, epoch, &progress, &lease, session)
+            try settle(batch, epoch, &memory, &lease, session)
         } catch {
             backlog = Backlog()
             if exit.isBroken { throw error }
@@ -199,7 +201,7 @@ final class Settler: Sendable {
             if error.kind == .writeConflict { return false }
             guard !error.isAboutDatabase else { throw error }
             logger.warning("A batch cannot be settled; trying parts of it", metadata: ["error": "\(error)"])
-            try settleInParts(batch[...], epoch, &progress, &lease, &troubles, session)
+            try settleInParts(batch[...], epoch, &memory, &lease, &troubles, session)
         }
         return false
     }
@@ -222,11 +224,11 @@ final class Settler: Sendable {
     }
 
     private func settle(
-        _ batch: [OrderRecord], _ epoch: Int64, _ progress: inout Progress, _ lease: inout LeaseState, _ session: borrowing Session
+        _ batch: [OrderRecord], _ epoch: Int64, _ memory: inout Memory, _ lease: inout LeaseState, _ session: borrowing Session
     ) throws(MongoError) {
         let asked = MonotonicTime.now
         let outcome = try transaction.run(
-            batch, by: exit, epoch: epoch, lasting: lease.duration, knowing: &progress.products, on: session,
+            batch, by: exit, epoch: epoch, lasting: lease.duration, knowing: &memory.products, on: session,
             before: .after(Limits.maxTransactionTime), pause: pause)
         switch outcome {
         case .settled(let last):
@@ -241,19 +243,19 @@ final class Settler: Sendable {
     /// Settles what can be, by halves: one bad order among hundreds costs some transactions more, not hundreds. What has failed
     /// too often by itself is parked, so that it stands in nobody's way.
     private func settleInParts(
-        _ batch: ArraySlice<OrderRecord>, _ epoch: Int64, _ progress: inout Progress, _ lease: inout LeaseState,
+        _ batch: ArraySlice<OrderRecord>, _ epoch: Int64, _ memory: inout Memory, _ lease: inout LeaseState,
         _ troubles: inout Troubles, _ session: borrowing Session
     ) throws(MongoError) {
         let middle = batch.startIndex + batch.count / 2
         for part in [batch[..<middle], batch[middle...]] where !part.isEmpty {
             guard case .holding = lease.phase, !thread.isStopping else { return }
             do throws(MongoError) {
-                try settle(Array(part), epoch, &progress, &lease, session)
+                try settle(Array(part), epoch, &memory, &lease, session)
                 for order in part { troubles.forget(order.id) }
             } catch {
                 guard !error.isAboutDatabase, !exit.isBroken else { throw error }
                 if part.count > 1 {
-                    try settleInParts(part, epoch, &progress, &lease, &troubles, session)
+                    try settleInParts(part, epoch, &memory, &lease, &troubles, session)
                 } else if let order = part.first, troubles.hasFailedTooOften(order.id) {
                     try park(order.id, "\(error)", &lease, session)
                 }

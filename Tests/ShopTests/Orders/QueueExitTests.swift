@@ -107,6 +107,21 @@ struct QueueExitTests {
         }
     }
 
+    /// A shop that has ten of a product and settles nothing, and who settles instead.
+    private func withHand(
+        retention: Duration = ShopConfiguration.defaultRetention,
+        _ body: (RunningShop, Hand, Catalog.CatalogService.Client, Orders.OrderService.Client) async throws -> Void
+    ) async throws {
+        let shop = try RunningShop(on: FaultyMongo.shared, configuration: .init(retention: retention))
+        defer { shop.stop() }
+        let hand = try Hand(shop)
+        defer { hand.end() }
+        try await shop.withClient { catalog, orders in
+            _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 10)]))
+            try await body(shop, hand, catalog, orders)
+        }
+    }
+
     private func submit(_ count: Int, _ orders: Orders.OrderService.Client) async throws -> [String] {
         var ids: [String] = []
         for index in 0..<count {
@@ -117,12 +132,7 @@ struct QueueExitTests {
 
     @Test("where the settler dies between the commits, nobody is told, and the next one lets the orders go: once, with their numbers")
     func between() async throws {
-        let shop = try RunningShop(on: FaultyMongo.shared)
-        defer { shop.stop() }
-        let hand = try Hand(shop)
-        defer { hand.end() }
-        try await shop.withClient { catalog, orders in
-            _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 10)]))
+        try await withHand { shop, hand, catalog, orders in
             let ids = try await submit(3, orders)
             try hand.settleHalf()
 
@@ -155,12 +165,7 @@ struct QueueExitTests {
 
     @Test("what was settled is not forgotten before its orders have left the queue")
     func retention() async throws {
-        let shop = try RunningShop(on: FaultyMongo.shared, configuration: .init(retention: .seconds(1)))
-        defer { shop.stop() }
-        let hand = try Hand(shop)
-        defer { hand.end() }
-        try await shop.withClient { catalog, orders in
-            _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 10)]))
+        try await withHand(retention: .seconds(1)) { shop, hand, catalog, orders in
             let id = try await submit(1, orders)[0]
             try hand.settleHalf()
             try await Task.sleep(for: .seconds(1.5))
@@ -177,12 +182,7 @@ struct QueueExitTests {
 
     @Test("a wish to cancel that came after the order was read makes both transactions void")
     func cancelled() async throws {
-        let shop = try RunningShop(on: FaultyMongo.shared)
-        defer { shop.stop() }
-        let hand = try Hand(shop)
-        defer { hand.end() }
-        try await shop.withClient { catalog, orders in
-            _ = try await catalog.importProducts(.init(products: [.sample("a", stock: 10)]))
+        try await withHand { shop, hand, catalog, orders in
             let ids = try await submit(2, orders)
             _ = try hand.exit.open()
             let batch = try hand.head()
