@@ -66,7 +66,7 @@ struct QueueExitTests {
         }
 
         /// Settles what is queued, and lets the second commit fail.
-        func settleHalf() throws {
+        func settleHalf() async throws {
             let session = try exit.open()
             let batch = try head()
             try failExit(mode: Document { $0.append("times", 1) })
@@ -79,6 +79,13 @@ struct QueueExitTests {
             try shop.inDatabase { client throws(MongoError) in try client.killSessions([session]) }
             _ = try exit.open()
             #expect(!exit.isBroken)
+            // A majority has the settlement: that alone keeps nobody from telling.
+            try await eventually {
+                let given = try shop.inDatabase { client throws(MongoError) in
+                    try transaction.leases.sequence(client, before: .after(Self.deadline))
+                }
+                return given == Int64(batch.count)
+            }
         }
 
         private func failExit(mode: Document) throws {
@@ -134,7 +141,7 @@ struct QueueExitTests {
     func between() async throws {
         try await withHand { shop, hand, catalog, orders in
             let ids = try await submit(3, orders)
-            try hand.settleHalf()
+            try await hand.settleHalf()
 
             #expect(try shop.count(CollectionName.settlements) == 1)
             #expect(try hand.lastSequence() == 0)
@@ -167,7 +174,7 @@ struct QueueExitTests {
     func retention() async throws {
         try await withHand(retention: .seconds(1)) { shop, hand, catalog, orders in
             let id = try await submit(1, orders)[0]
-            try hand.settleHalf()
+            try await hand.settleHalf()
             try await Task.sleep(for: .seconds(1.5))
             shop.shop.retention.wake()
             try await Task.sleep(for: .seconds(0.5))
