@@ -1,3 +1,4 @@
+import Logging
 import MongoDB
 import ProtoShop
 import RPC
@@ -58,6 +59,10 @@ struct SettlerTests {
         let exitClient = try pool.takeClient()
         let exit = try exitClient.startSession()
         let deadline = Deadline.after(.seconds(10))
+        // As where a server was before: an index that is made waits for open transactions.
+        var logger = Logger(label: "schema")
+        logger.logLevel = .critical
+        try ShopSchema(database: name).create(client, logger: logger)
         try leases.create(client, before: deadline)
         let observed = try #require(try leases.observe(client, before: deadline))
         let epoch = try #require(
@@ -73,6 +78,7 @@ struct SettlerTests {
             sequence: 5, orderID: order.id, identity: order.identity, key: order.key, verdict: .cancelled, traceparent: nil, finalAt: .now())
         try exit.startTransaction()
         try OrderStore(database: name).leaveQueue([row], settlement: 5, isCommitted: true, finalAt: .now(), exit)
+        try ProgressStore(database: name).advance(to: 5, exit, before: deadline)
 
         // The transactions stay open, as those of a process that is no more.
         let shop = try RunningShop(database: name)
